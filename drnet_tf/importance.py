@@ -1,0 +1,344 @@
+"""How much every channel matters to every class: the CIVs, as plain arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from drnet_tf.artifacts import load_arrays, save_arrays
+
+KIND = "channel_importance"
+# A mean over images of gates that were clipped to zero is exactly zero; the
+# bound only keeps rounding of other methods out.
+NONZERO = 1e-8
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cdrps:
+    """The critical data routing paths λ_i of N images: all gates of each.
+
+    Attributes:
+      gates: `(N, C_l)` float32 for each site, finite.
+      flipped: `(N,)` bool, whether no iterate was valid and the rule for
+        flipped images was used.
+      kl: `(N,)` float32, divergence in nats from the image's original output.
+      iteration: `(N,)` int32, number of updates of the iterate that was kept.
+
+    Raises:
+      ValueError: shapes do not agree, or a gate is not finite.
+    """
+
+    gates: Mapping[str, np.ndarray]
+    flipped: np.ndarray
+    kl: np.ndarray
+    iteration: np.ndarray
+
+    def __post_init__(self) -> None:
+        gates = {
+            site: _matrix(f"Cdrps: gates of site '{site}'", values, "images")
+            for site, values in self.gates.items()
+        }
+        if not gates:
+            raise ValueError(
+                "Cdrps: got no site, expected the gates of at least one."
+            )
+        object.__setattr__(self, "gates", gates)
+        for name, dtype in (
+            ("flipped", np.bool_),
+            ("kl", np.float32),
+            ("iteration", np.int32),
+        ):
+            value = _read_only(getattr(self, name), dtype)
+            object.__setattr__(self, name, value)
+            for site, matrix in gates.items():
+                if value.shape != (len(matrix),):
+                    raise ValueError(
+                        f"Cdrps: {name} has shape {value.shape}, the gates of "
+                        f"site '{site}' are of {len(matrix)} images; pass one "
+                        "entry per image."
+                    )
+
+    def __len__(self) -> int:
+        return len(self.flipped)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChannelImportance:
+    """The importance λ^c of every channel to every class (CIV).
+
+    For CDRP the row of class c is the mean of its images' gates,
+    λ^c = 1/N_c Σ_i λ_i (DRNet section 3.2); other methods put their own score
+    there, higher for channels that matter more.
+
+    Attributes:
+      scores: `(K, C_l)` float32 for each site, in graph order; finite.
+      class_names: the K classes, one per row; unique.
+      method: name of the method that made the scores.
+      config: the method's settings.
+      diagnostics: what the method tells about its run.
+      fingerprint: of the model, see `drnet_tf.fingerprints`; "" if unknown.
+
+    Raises:
+      ValueError: shapes do not agree, a score is not finite, or class names are
+        missing or not unique.
+
+    Example:
+      >>> importance = ChannelImportance(
+      ...     {"relu": np.array([[0.9, 0.0, 0.1], [0.0, 0.0, 0.4]])},
+      ...     class_names=("cat", "dog"),
+      ...     method="by hand",
+      ... )
+      >>> importance
+      ChannelImportance(2 classes, 1 site, 3 channels, method='by hand')
+      >>> importance.similarity().tolist()
+      [[1.0, 0.5], [0.5, 1.0]]
+    """
+
+    scores: Mapping[str, np.ndarray]
+    class_names: tuple[str, ...]
+    method: str
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    diagnostics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        names = check_class_names("ChannelImportance", self.class_names)
+        if not names:
+            raise ValueError(
+                "ChannelImportance: got no class names, expected one per row "
+                "of the scores."
+            )
+        scores = {}
+        for site, values in self.scores.items():
+            where = f"ChannelImportance: scores of site '{site}'"
+            scores[site] = _matrix(where, values, "classes")
+            if len(scores[site]) != len(names):
+                raise ValueError(
+                    f"{where} have {len(scores[site])} rows, expected one for "
+                    f"each of the {len(names)} class names."
+                )
+        if not scores:
+            raise ValueError(
+                "ChannelImportance: got no site, expected the scores of at "
+                "least one."
+            )
+        object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "scores", scores)
+        object.__setattr__(self, "config", dict(self.config))
+        object.__setattr__(self, "diagnostics", dict(self.diagnostics))
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """The width C_l of every site."""
+        return {site: x.shape[1] for site, x in self.scores.items()}
+
+    def class_rows(self, classes: Sequence[str]) -> list[int]:
+        """The rows of some classes, in the order asked for.
+
+        Args:
+          classes: names, at least one, each once.
+
+        Raises:
+          ValueError: a name is unknown or stands twice, or there is none.
+        """
+        return class_rows(classes, self.class_names)
+
+    def similarity(self) -> np.ndarray:
+        """How alike the channels of two classes are, `(K, K)` float64.
+
+        IoU_ab = |A and B| / |A or B|, where A and B are the channels over all
+        sites whose score for class a and class b is above 1e-8 (Eq. 5 of
+        DRNet): 0 for disjoint ones, 1 for equal ones and on the diagonal. Two classes without any such channel are alike: 1.
+        """
+        used = np.concatenate(
+            [x > NONZERO for x in self.scores.values()], axis=1
+        ).astype(np.float64)
+        both = used @ used.T
+        size = np.diag(both)
+        either = size[:, None] + size[None, :] - both
+        return np.divide(both, either, out=np.ones_like(both), where=either > 0)
+
+    def check_sites(self, channels: Mapping[str, int], model_name: str) -> None:
+        """Refuses a model with other sites; see `check_channels`."""
+        check_channels("importance", self.channels, channels, model_name)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves as safetensors; the same content gives the same bytes.
+
+        Raises:
+          ValueError: `path` cannot be written.
+        """
+        header = {
+            "sites": list(self.scores),
+            "class_names": self.class_names,
+            "method": self.method,
+            "config": self.config,
+            "diagnostics": self.diagnostics,
+            "fingerprint": self.fingerprint,
+        }
+        save_arrays(path, self.scores, header, KIND)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ChannelImportance:
+        """Loads what `save` wrote.
+
+        Raises:
+          ValueError: the file is missing, damaged or holds something else.
+        """
+        arrays, header = load_arrays(path, KIND)
+        return cls(
+            {site: arrays[site] for site in header["sites"]},
+            tuple(header["class_names"]),
+            header["method"],
+            header["config"],
+            header["diagnostics"],
+            header["fingerprint"],
+        )
+
+    def __repr__(self) -> str:
+        sites = len(self.scores)
+        return (
+            f"ChannelImportance({len(self.class_names)} classes, {sites} "
+            f"site{'' if sites == 1 else 's'}, {sum(self.channels.values())} "
+            f"channels, method={self.method!r})"
+        )
+
+
+def class_rows(classes: Sequence[str], class_names: Sequence[str]) -> list[int]:
+    """The numbers of a sub-task's classes, in the order asked for.
+
+    Args:
+      classes: names of the sub-task, at least one, each once.
+      class_names: all K names in the order of the network's outputs.
+
+    Raises:
+      ValueError: a name is unknown or stands twice, or there is none.
+
+    Example:
+      >>> class_rows(["dog", "cat"], ["cat", "cow", "dog"])
+      [2, 0]
+    """
+    known = ", ".join(class_names)
+    if isinstance(classes, str):
+        raise ValueError(
+            f"classes: got the text {classes!r}, expected a sequence of class "
+            f"names, e.g. ({classes!r},)."
+        )
+    if len(classes) == 0:
+        raise ValueError(
+            f"classes: got none, expected at least one of: {known}."
+        )
+    rows = {name: row for row, name in enumerate(class_names)}
+    for index, name in enumerate(classes):
+        if name not in rows:
+            raise ValueError(
+                f"classes: unknown class {name!r}; known: {known}."
+            )
+        if name in classes[:index]:
+            raise ValueError(
+                f"classes: {name!r} stands twice, expected each class once; "
+                f"known: {known}."
+            )
+    return [rows[name] for name in classes]
+
+
+def check_class_names(
+    where: str, class_names: Sequence[str]
+) -> tuple[str, ...]:
+    """The names as a tuple, if they are texts and unique.
+
+    Args:
+      where: what the names belong to, for the message.
+      class_names: the names; there may be none.
+
+    Raises:
+      ValueError: a name is no text, is empty, or stands twice.
+    """
+    names = tuple(class_names)
+    if isinstance(class_names, str):
+        raise ValueError(
+            f"{where}: class_names is the text {class_names!r}, expected a "
+            "sequence of texts."
+        )
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise ValueError(
+                f"{where}: class name {index} is {name!r}, expected a text."
+            )
+        if name in names[:index]:
+            raise ValueError(
+                f"{where}: the class name {name!r} stands twice, expected "
+                "each once."
+            )
+    return names
+
+
+def check_channels(
+    what: str,
+    got: Mapping[str, int],
+    expected: Mapping[str, int],
+    model_name: str,
+) -> None:
+    """Refuses what was made for another model, naming the first difference.
+
+    Args:
+      what: "mask" or "importance", for the message.
+      got: width of every site of the mask or importance.
+      expected: width of every site of the model, in graph order.
+      model_name: for the message.
+
+    Raises:
+      ValueError: a site is missing, has another width, or is not in the model.
+    """
+    remedy = (
+        f"the {what} was made for another model; pass that model or make the "
+        f"{what} again."
+    )
+    for site, channels in expected.items():
+        if site not in got:
+            raise ValueError(
+                f"Model '{model_name}': the {what} has no site '{site}' "
+                f"({channels} channels); {remedy}"
+            )
+        if got[site] != channels:
+            raise ValueError(
+                f"Model '{model_name}', site '{site}': the {what} has "
+                f"{got[site]} channels, the model has {channels}; {remedy}"
+            )
+    for site in got:
+        if site not in expected:
+            raise ValueError(
+                f"Model '{model_name}': the {what} has a site '{site}' which "
+                f"the model has not; {remedy}"
+            )
+
+
+def _matrix(where: str, values: np.ndarray, rows: str) -> np.ndarray:
+    matrix = np.asarray(values)
+    if (
+        matrix.ndim != 2
+        or matrix.shape[1] == 0
+        or matrix.dtype.kind not in ("biuf")
+    ):
+        raise ValueError(
+            f"{where} have shape {matrix.shape} and dtype {matrix.dtype}, "
+            f"expected numbers of shape ({rows}, channels)."
+        )
+    matrix = _read_only(matrix, np.float32)
+    if not np.isfinite(matrix).all():
+        row, channel = np.argwhere(~np.isfinite(matrix))[0]
+        raise ValueError(
+            f"{where} hold {matrix[row, channel]} at row {row}, channel "
+            f"{channel}, expected finite numbers."
+        )
+    return matrix
+
+
+def _read_only(values: Any, dtype: Any) -> np.ndarray:
+    array = np.array(values, dtype)
+    array.setflags(write=False)
+    return array
