@@ -189,9 +189,10 @@ def load_arrays(
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(_METADATA_KEY)
-            header = None if text is None else json.loads(text)
+            header = {} if text is None else json.loads(text)
             _check_header(path, header, kind)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            names = file.keys()
+            arrays = {name: file.get_tensor(name) for name in names}
     except (safetensors.SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
             f"'{path}': damaged or no safetensors file ({error}); expected a "
@@ -245,8 +246,10 @@ def _not_writable(path: str | os.PathLike[str], why: str | None) -> ValueError:
     return ValueError(f"'{path}' cannot be written: {why}; {remedy}.")
 
 
-def _check_header(path: str | os.PathLike[str], header: Any, kind: str) -> None:
-    if not isinstance(header, dict) or "kind" not in header:
+def _check_header(
+    path: str | os.PathLike[str], header: dict[str, Any], kind: str
+) -> None:
+    if any(name not in header for name in _RESERVED):
         raise ValueError(
             f"'{path}': a safetensors file of another program; expected a "
             f"{_words(kind)} saved by drnet_tf."

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from drnet_tf.artifacts import load_arrays, save_arrays
+from drnet_tf.names import check_channels, check_class_names, class_rows
 
 KIND = "channel_importance"
 # A mean over images of gates that were clipped to zero is exactly zero; the
@@ -152,7 +153,8 @@ class ChannelImportance:
 
         IoU_ab = |A and B| / |A or B|, where A and B are the channels over all
         sites whose score for class a and class b is above 1e-8 (Eq. 5 of
-        DRNet): 0 for disjoint ones, 1 for equal ones and on the diagonal. Two classes without any such channel are alike: 1.
+        DRNet): 0 for disjoint ones, 1 for equal ones and on the diagonal. Two
+        classes without any such channel are equal.
         """
         used = np.concatenate(
             [x > NONZERO for x in self.scores.values()], axis=1
@@ -206,115 +208,6 @@ class ChannelImportance:
             f"site{'' if sites == 1 else 's'}, {sum(self.channels.values())} "
             f"channels, method={self.method!r})"
         )
-
-
-def class_rows(classes: Sequence[str], class_names: Sequence[str]) -> list[int]:
-    """The numbers of a sub-task's classes, in the order asked for.
-
-    Args:
-      classes: names of the sub-task, at least one, each once.
-      class_names: all K names in the order of the network's outputs.
-
-    Raises:
-      ValueError: a name is unknown or stands twice, or there is none.
-
-    Example:
-      >>> class_rows(["dog", "cat"], ["cat", "cow", "dog"])
-      [2, 0]
-    """
-    known = ", ".join(class_names)
-    if isinstance(classes, str):
-        raise ValueError(
-            f"classes: got the text {classes!r}, expected a sequence of class "
-            f"names, e.g. ({classes!r},)."
-        )
-    if len(classes) == 0:
-        raise ValueError(
-            f"classes: got none, expected at least one of: {known}."
-        )
-    rows = {name: row for row, name in enumerate(class_names)}
-    for index, name in enumerate(classes):
-        if name not in rows:
-            raise ValueError(
-                f"classes: unknown class {name!r}; known: {known}."
-            )
-        if name in classes[:index]:
-            raise ValueError(
-                f"classes: {name!r} stands twice, expected each class once; "
-                f"known: {known}."
-            )
-    return [rows[name] for name in classes]
-
-
-def check_class_names(
-    where: str, class_names: Sequence[str]
-) -> tuple[str, ...]:
-    """The names as a tuple, if they are texts and unique.
-
-    Args:
-      where: what the names belong to, for the message.
-      class_names: the names; there may be none.
-
-    Raises:
-      ValueError: a name is no text, is empty, or stands twice.
-    """
-    names = tuple(class_names)
-    if isinstance(class_names, str):
-        raise ValueError(
-            f"{where}: class_names is the text {class_names!r}, expected a "
-            "sequence of texts."
-        )
-    for index, name in enumerate(names):
-        if not isinstance(name, str) or not name:
-            raise ValueError(
-                f"{where}: class name {index} is {name!r}, expected a text."
-            )
-        if name in names[:index]:
-            raise ValueError(
-                f"{where}: the class name {name!r} stands twice, expected "
-                "each once."
-            )
-    return names
-
-
-def check_channels(
-    what: str,
-    got: Mapping[str, int],
-    expected: Mapping[str, int],
-    model_name: str,
-) -> None:
-    """Refuses what was made for another model, naming the first difference.
-
-    Args:
-      what: "mask" or "importance", for the message.
-      got: width of every site of the mask or importance.
-      expected: width of every site of the model, in graph order.
-      model_name: for the message.
-
-    Raises:
-      ValueError: a site is missing, has another width, or is not in the model.
-    """
-    remedy = (
-        f"the {what} was made for another model; pass that model or make the "
-        f"{what} again."
-    )
-    for site, channels in expected.items():
-        if site not in got:
-            raise ValueError(
-                f"Model '{model_name}': the {what} has no site '{site}' "
-                f"({channels} channels); {remedy}"
-            )
-        if got[site] != channels:
-            raise ValueError(
-                f"Model '{model_name}', site '{site}': the {what} has "
-                f"{got[site]} channels, the model has {channels}; {remedy}"
-            )
-    for site in got:
-        if site not in expected:
-            raise ValueError(
-                f"Model '{model_name}': the {what} has a site '{site}' which "
-                f"the model has not; {remedy}"
-            )
 
 
 def _matrix(where: str, values: np.ndarray, rows: str) -> np.ndarray:

@@ -11,14 +11,11 @@ from typing import Any
 import numpy as np
 
 from drnet_tf.artifacts import load_arrays, save_arrays
-from drnet_tf.importance import (
-    ChannelImportance,
-    check_channels,
-    check_class_names,
-)
+from drnet_tf.importance import ChannelImportance
+from drnet_tf.names import check_channels, check_class_names
+from drnet_tf.rules import subtask_scores
 
 KIND = "channel_mask"
-RULES = ("union", "xor")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -113,14 +110,14 @@ class ChannelMask:
         )
 
     def check_sites(self, channels: Mapping[str, int], model_name: str) -> None:
-        """Refuses a model with other sites.
+        """Refuses a model with other sites, naming the first that differs.
 
         Args:
           channels: width of every site of the model, in graph order.
           model_name: for the message.
 
         Raises:
-          ValueError: names the first site that differs.
+          ValueError: a site or its width differs.
         """
         check_channels("mask", self.channels, channels, model_name)
 
@@ -238,28 +235,6 @@ def xor(
     )
 
 
-def subtask_scores(
-    importance: ChannelImportance, classes: Sequence[str], rule: str = "union"
-) -> dict[str, np.ndarray]:
-    """What a rule compares with the threshold: `(C_l,)` float32 for each site.
-
-    Args:
-      importance: the CIVs λ^c.
-      classes: the sub-task.
-      rule: "union" (the maximum over the classes) or "xor" (the absolute
-        difference of two).
-
-    Raises:
-      ValueError: an unknown class or rule, or "xor" for other than two classes.
-    """
-    check_rule(rule, classes)
-    rows = importance.class_rows(classes)
-    if rule == "xor":
-        a, b = rows
-        return {s: np.abs(x[a] - x[b]) for s, x in importance.scores.items()}
-    return {s: x[rows].max(axis=0) for s, x in importance.scores.items()}
-
-
 def build_mask(
     importance: ChannelImportance,
     classes: Sequence[str],
@@ -280,11 +255,8 @@ def build_mask(
             f"channel at any site, the largest {rule} score is {largest:.6g}; "
             "pass a lower threshold."
         )
-    rescued = {
-        site: int(scores[site].argmax())
-        for site, x in keep.items()
-        if not x.any()
-    }
+    empty = [site for site, x in keep.items() if not x.any()]
+    rescued = {site: int(scores[site].argmax()) for site in empty}
     return ChannelMask(
         {
             site: _keep_best(scores[site], max(int(x.sum()), 1), round_to)
@@ -300,23 +272,6 @@ def build_mask(
             "rescued": rescued,
         },
     )
-
-
-def check_rule(rule: str, classes: Sequence[str]) -> None:
-    """Refuses an unknown rule, and "xor" for other than two classes.
-
-    Raises:
-      ValueError: see above.
-    """
-    if rule not in RULES:
-        raise ValueError(
-            f"rule: got {rule!r}, expected one of {', '.join(RULES)}."
-        )
-    if rule == "xor" and len(classes) != 2:
-        raise ValueError(
-            f"rule 'xor': got {len(classes)} classes, expected two; use "
-            "'union' for other sub-tasks."
-        )
 
 
 def _keep_best(scores: np.ndarray, count: int, round_to: int) -> np.ndarray:
