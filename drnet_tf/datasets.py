@@ -1,145 +1,127 @@
-"""Labelled images: in memory, from TFDS or folders, and as numpy batches."""
+"""Every kind of dataset in, numpy batches out; TFDS and image folders in."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-_FINITE_BLOCK = 256  # images checked at a time, so that the check stays small
+from drnet_tf.image_sources import ImageStream, open_folder, open_tfds
+from drnet_tf.labeled_images import (
+    LabeledImages,
+    check_finite,
+    check_label_range,
+    numeric_images,
+    whole_labels,
+)
+
+__all__ = [
+    "ImageStream",
+    "LabeledImages",
+    "batches",
+    "load_split",
+    "stream_split",
+]
+
+_TFDS_NAME = re.compile(r"\w+(/\w[\w.-]*)?(:[\w.*]+)?")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LabeledImages:
-    """Images of one size in memory, with their labels and the class names.
+def load_split(
+    source: str | os.PathLike[str],
+    split: str,
+    *,
+    image_shape: Sequence[int],
+    data_dir: str | os.PathLike[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> LabeledImages:
+    """Reads one split of a dataset into memory, as uint8.
 
-    Attributes:
-      images: `(N, height, width, channels)` uint8 (0..255) or float32 (any
-        finite values), in the scale that the network reads.
-      labels: `(N,)` int64, positions in `class_names`.
-      class_names: one name a class, all different.
+    It takes N * height * width * channels bytes; `stream_split` reads the same
+    images without holding them.
+
+    Args:
+      source: a folder that holds `<split>/<class>/*.jpg|jpeg|png`, or the name
+        of a prepared dataset of TensorFlow Datasets such as `"cifar10"`.
+        With `data_dir` it is always a TFDS name.
+      split: the split's name, such as `"train"` or `"test"`. `"all"` also
+        reads a folder that holds the classes themselves.
+      image_shape: `(height, width, channels)`; an image of another size is
+        scaled to cover it, bilinear with antialiasing, and its middle is
+        cropped.
+      data_dir: where TFDS keeps its data; by default TFDS's own folder.
+      class_names: numbering of the labels; every class of the source must be
+        in it. By default the source's own: a folder's classes sorted by name.
+
+    Returns:
+      The images in the source's order, which is always the same.
 
     Raises:
-      TypeError: labels that are not whole numbers, images that are neither
-        uint8 nor float32.
-      ValueError: shapes that do not fit, values that are not finite, labels
-        out of range, repeated class names.
+      ImportError: a TFDS name, and tensorflow_datasets is not installed.
+      ValueError: a source that is not there or not prepared, no such split, no
+        images, a file that is no picture, a class that is not in
+        `class_names`.
 
     Example:
-      >>> import numpy as np
-      >>> data = LabeledImages(
-      ...     np.zeros((3, 8, 8, 1), np.uint8), [0, 1, 1], ("cat", "dog")
-      ... )
-      >>> data.counts()
-      {'cat': 1, 'dog': 2}
+      >>> load_split("no/such/folder", "test", image_shape=(32, 32, 3))
+      Traceback (most recent call last):
+      ...
+      ValueError: Image folder 'no/such/folder': no such folder; expected \
+DIR/<split>/<class>/*.jpg or a TFDS name such as 'cifar10'.
     """
+    stream = stream_split(
+        source,
+        split,
+        image_shape=image_shape,
+        data_dir=data_dir,
+        class_names=class_names,
+    )
+    images = np.empty((len(stream), *image_shape), np.uint8)
+    labels = np.empty(len(stream), np.int64)
+    done = 0
+    for part, numbers in stream:
+        images[done : done + len(part)] = part
+        labels[done : done + len(part)] = numbers
+        done += len(part)
+        progress = f"'{source}' {split}: {done} of {len(stream)} images"
+        logging.log_every_n_seconds(logging.INFO, "%s", 5, progress)
+    return LabeledImages(images, labels, stream.class_names)
 
-    images: np.ndarray
-    labels: np.ndarray
-    class_names: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        images = np.asarray(self.images)
-        labels = np.asarray(self.labels)
-        names = tuple(self.class_names)
-        _check_names(names)
-        if images.ndim != 4:
-            raise ValueError(
-                f"LabeledImages: images have shape {images.shape}, expected "
-                "(N, height, width, channels); add the missing axis."
-            )
-        if images.dtype not in (np.uint8, np.float32):
-            raise TypeError(
-                f"LabeledImages: images are {images.dtype}, expected uint8 or "
-                "float32; convert them with `images.astype`."
-            )
-        labels = _whole_labels(labels, len(images), first=0)
-        _check_range(labels, len(names), first=0)
-        for start in range(0, len(images), _FINITE_BLOCK):
-            _check_finite(images[start : start + _FINITE_BLOCK], start)
-        for name, value in (
-            ("images", images),
-            ("labels", labels),
-            ("class_names", names),
-        ):
-            object.__setattr__(self, name, value)
+def stream_split(
+    source: str | os.PathLike[str],
+    split: str,
+    *,
+    image_shape: Sequence[int],
+    data_dir: str | os.PathLike[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> ImageStream:
+    """Opens one split for reading as it goes: memory does not grow with it.
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    Takes the arguments of `load_split` and gives the same images in the same
+    order. The stream is accepted wherever a dataset is; each pass reads and
+    decodes the images again.
+    """
+    if data_dir is None and _names_a_folder(source):
+        stream = open_folder(Path(source).expanduser(), split, image_shape)
+    else:
+        stream = open_tfds(os.fspath(source), split, image_shape, data_dir)
+    return stream if class_names is None else stream.renumbered(class_names)
 
-    def counts(self) -> dict[str, int]:
-        """Returns the number of images of each class."""
-        found = np.bincount(self.labels, minlength=len(self.class_names))
-        return dict(zip(self.class_names, found.tolist(), strict=True))
 
-    def as_dataset(self, batch_size: int) -> tf.data.Dataset:
-        """Returns batches `(images, labels)` in order, the last may be short.
-
-        TensorFlow keeps one copy of the images.
-        """
-        slices = tf.data.Dataset.from_tensor_slices((self.images, self.labels))
-        return slices.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-
-    def of_classes(self, classes: Sequence[str]) -> LabeledImages:
-        """Returns the images of some classes; labels keep their numbers.
-
-        Args:
-          classes: names out of `class_names`, in any order.
-
-        Raises:
-          ValueError: an unknown class name.
-        """
-        numbers = []
-        for name in classes:
-            if name not in self.class_names:
-                raise ValueError(
-                    f"LabeledImages: no class '{name}', expected names out of "
-                    f"{', '.join(self.class_names)}."
-                )
-            numbers.append(self.class_names.index(name))
-        return self._rows(np.flatnonzero(np.isin(self.labels, numbers)))
-
-    def take(self, images_per_class: int, *, seed: int = 0) -> LabeledImages:
-        """Draws as many images of every class that has any, by seed.
-
-        Args:
-          images_per_class: images of each class, 1 or more.
-          seed: the same seed draws the same images.
-
-        Returns:
-          The drawn images in their old order.
-
-        Raises:
-          ValueError: a class has fewer images.
-        """
-        if images_per_class < 1:
-            raise ValueError(
-                f"LabeledImages.take: images_per_class is {images_per_class}, "
-                "expected 1 or more."
-            )
-        random = np.random.default_rng(seed)
-        rows = []
-        for number in np.unique(self.labels):
-            found = np.flatnonzero(self.labels == number)
-            if len(found) < images_per_class:
-                raise ValueError(
-                    f"LabeledImages.take: class '{self.class_names[number]}' "
-                    f"has {len(found)} images, expected {images_per_class} or "
-                    "more; ask for fewer images_per_class."
-                )
-            rows.append(random.choice(found, images_per_class, replace=False))
-        return self._rows(np.sort(np.concatenate(rows)) if rows else [])
-
-    def _rows(self, rows: Any) -> LabeledImages:
-        rows = np.asarray(rows, np.int64)
-        return LabeledImages(
-            self.images[rows], self.labels[rows], self.class_names
-        )
+def _names_a_folder(source: str | os.PathLike[str]) -> bool:
+    """Tells a folder from a TFDS name (`imagenet_resized/32x32` is one)."""
+    path = Path(source).expanduser()
+    return (
+        path.is_dir()
+        or path.is_absolute()
+        or not _TFDS_NAME.fullmatch(os.fspath(source))
+    )
 
 
 def batches(
@@ -238,7 +220,9 @@ def _batched_if_single(
     shapes = [getattr(part, "shape", None) for part in spec]
     if None in shapes or shapes[1].rank != 0:
         return dataset
-    return dataset.batch(batch_size) if shapes[0].is_fully_defined() else dataset
+    return (
+        dataset.batch(batch_size) if shapes[0].is_fully_defined() else dataset
+    )
 
 
 def _chunks(
@@ -256,11 +240,11 @@ def _chunks(
         images, labels = (np.asarray(part) for part in element)
         if labels.ndim == 0:
             images, labels = images[None], labels[None]
-        labels = _whole_labels(labels, len(images) if images.ndim else 0, first)
+        labels = whole_labels(labels, len(images) if images.ndim else 0, first)
         if num_classes is not None:
-            _check_range(labels, num_classes, first)
-        images = _numeric_images(images, first)
-        _check_finite(images, first)
+            check_label_range(labels, num_classes, first)
+        images = numeric_images(images, first)
+        check_finite(images, first)
         yield images, labels
         first += len(labels)
 
@@ -306,60 +290,3 @@ def _concatenated(
         return parts[0]
     images, labels = zip(*parts, strict=True)
     return np.concatenate(images), np.concatenate(labels)
-
-
-def _whole_labels(labels: np.ndarray, count: int, first: int) -> np.ndarray:
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != count:
-        raise ValueError(
-            f"Dataset: labels at image {first} have shape {labels.shape} for "
-            f"{count} images, expected one whole number an image; turn one-hot "
-            "labels into numbers with `argmax(-1)`."
-        )
-    if count and labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"Dataset: labels at image {first} are {labels.dtype}, expected "
-            "whole numbers; convert them with `labels.astype(int)`."
-        )
-    return labels.astype(np.int64)
-
-
-def _numeric_images(images: np.ndarray, first: int) -> np.ndarray:
-    if images.dtype.kind in "OSUMmc":
-        raise TypeError(
-            f"Dataset: images at image {first} are {images.dtype}, expected "
-            "numbers, all images of one shape."
-        )
-    if images.dtype == np.uint8:
-        return images
-    return images.astype(np.float32, copy=False)
-
-
-def _check_range(labels: np.ndarray, num_classes: int, first: int) -> None:
-    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if wrong.size:
-        raise ValueError(
-            f"Dataset: label {labels[wrong[0]]} of image {first + wrong[0]} is "
-            f"out of range, expected 0..{num_classes - 1}; check the class "
-            "names and how the labels are numbered."
-        )
-
-
-def _check_finite(images: np.ndarray, first: int) -> None:
-    if images.dtype.kind != "f" or np.isfinite(images).all():
-        return
-    rows = np.isfinite(images).all(axis=tuple(range(1, images.ndim)))
-    raise ValueError(
-        f"Dataset: image {first + int(np.argmin(rows))} holds NaN or infinite "
-        "values, expected finite numbers; repair or leave out that image."
-    )
-
-
-def _check_names(names: tuple[str, ...]) -> None:
-    repeated = [n for i, n in enumerate(names) if n in names[:i]]
-    if not names or repeated or not all(isinstance(n, str) for n in names):
-        raise ValueError(
-            f"LabeledImages: class_names are {names}, expected one or more "
-            "names, all different."
-        )

@@ -1,0 +1,262 @@
+"""Labelled images in memory, and the checks every image and label passes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_FINITE_BLOCK = 256  # images checked at a time, so that the check stays small
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabeledImages:
+    """Images of one size in memory, with their labels and the class names.
+
+    Attributes:
+      images: `(N, height, width, channels)` uint8 (0..255) or float32 (any
+        finite values), in the scale that the network reads.
+      labels: `(N,)` int64, positions in `class_names`.
+      class_names: one name a class, all different.
+
+    Raises:
+      TypeError: labels that are not whole numbers, images that are neither
+        uint8 nor float32.
+      ValueError: shapes that do not fit, values that are not finite, labels
+        out of range, repeated class names.
+
+    Example:
+      >>> import numpy as np
+      >>> data = LabeledImages(
+      ...     np.zeros((3, 8, 8, 1), np.uint8), [0, 1, 1], ("cat", "dog")
+      ... )
+      >>> data.counts()
+      {'cat': 1, 'dog': 2}
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        images = np.asarray(self.images)
+        labels = np.asarray(self.labels)
+        names = tuple(self.class_names)
+        _check_names(names)
+        if images.ndim != 4:
+            raise ValueError(
+                f"LabeledImages: images have shape {images.shape}, expected "
+                "(N, height, width, channels); add the missing axis."
+            )
+        if images.dtype not in (np.uint8, np.float32):
+            raise TypeError(
+                f"LabeledImages: images are {images.dtype}, expected uint8 or "
+                "float32; convert them with `images.astype`."
+            )
+        labels = whole_labels(labels, len(images), first=0)
+        check_label_range(labels, len(names), first=0)
+        for start in range(0, len(images), _FINITE_BLOCK):
+            check_finite(images[start : start + _FINITE_BLOCK], start)
+        for name, value in (
+            ("images", images),
+            ("labels", labels),
+            ("class_names", names),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def counts(self) -> dict[str, int]:
+        """Returns the number of images of each class."""
+        found = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, found.tolist(), strict=True))
+
+    def as_dataset(self, batch_size: int) -> tf.data.Dataset:
+        """Returns batches `(images, labels)` in order, the last may be short.
+
+        TensorFlow keeps one copy of the images.
+        """
+        slices = tf.data.Dataset.from_tensor_slices((self.images, self.labels))
+        return slices.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+    def of_classes(self, classes: Sequence[str]) -> LabeledImages:
+        """Returns the images of some classes; labels keep their numbers.
+
+        Args:
+          classes: names out of `class_names`, in any order.
+
+        Raises:
+          ValueError: an unknown class name.
+        """
+        numbers = []
+        for name in classes:
+            if name not in self.class_names:
+                raise ValueError(
+                    f"LabeledImages: no class '{name}', expected names out of "
+                    f"{', '.join(self.class_names)}."
+                )
+            numbers.append(self.class_names.index(name))
+        return self._rows(np.flatnonzero(np.isin(self.labels, numbers)))
+
+    def take(self, images_per_class: int, *, seed: int = 0) -> LabeledImages:
+        """Draws as many images of every class that has any, by seed.
+
+        Args:
+          images_per_class: images of each class, 1 or more.
+          seed: the same seed draws the same images.
+
+        Returns:
+          The drawn images in their old order.
+
+        Raises:
+          ValueError: a class has fewer images.
+        """
+        if images_per_class < 1:
+            raise ValueError(
+                f"LabeledImages.take: images_per_class is {images_per_class}, "
+                "expected 1 or more."
+            )
+        random = np.random.default_rng(seed)
+        rows = []
+        for number in np.unique(self.labels):
+            found = np.flatnonzero(self.labels == number)
+            if len(found) < images_per_class:
+                raise ValueError(
+                    f"LabeledImages.take: class '{self.class_names[number]}' "
+                    f"has {len(found)} images, expected {images_per_class} or "
+                    "more; ask for fewer images_per_class."
+                )
+            rows.append(random.choice(found, images_per_class, replace=False))
+        return self._rows(np.sort(np.concatenate(rows)) if rows else [])
+
+    def _rows(self, rows: Any) -> LabeledImages:
+        rows = np.asarray(rows, np.int64)
+        return LabeledImages(
+            self.images[rows], self.labels[rows], self.class_names
+        )
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    repeated = [n for i, n in enumerate(names) if n in names[:i]]
+    if not names or repeated or not all(isinstance(n, str) for n in names):
+        raise ValueError(
+            f"LabeledImages: class_names are {names}, expected one or more "
+            "names, all different."
+        )
+
+
+def whole_labels(labels: np.ndarray, count: int, first: int) -> np.ndarray:
+    """Returns labels as `(count,)` int64, refused where they are not.
+
+    Args:
+      labels: `(count,)` or `(count, 1)` whole numbers.
+      count: number of images they belong to.
+      first: position of the first of them in the dataset, for the message.
+
+    Raises:
+      TypeError: labels that are not whole numbers.
+      ValueError: labels of another shape, such as one-hot.
+
+    Example:
+      >>> import numpy as np
+      >>> whole_labels(np.array([[3], [1]], np.uint8), 2, first=0)
+      array([3, 1])
+    """
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) != count:
+        raise ValueError(
+            f"Dataset: labels at image {first} have shape {labels.shape} for "
+            f"{count} images, expected one whole number an image; turn one-hot "
+            "labels into numbers with `argmax(-1)`."
+        )
+    if count and labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"Dataset: labels at image {first} are {labels.dtype}, expected "
+            "whole numbers; convert them with `labels.astype(int)`."
+        )
+    return labels.astype(np.int64)
+
+
+def numeric_images(images: np.ndarray, first: int) -> np.ndarray:
+    """Returns uint8 images as they are and all other numbers as float32.
+
+    Args:
+      images: `(n, ...)`.
+      first: position of the first of them in the dataset, for the message.
+
+    Raises:
+      TypeError: images that are not numbers.
+
+    Example:
+      >>> import numpy as np
+      >>> numeric_images(np.zeros((2, 8, 8, 1)), first=0).dtype
+      dtype('float32')
+    """
+    if images.dtype.kind in "OSUMmc":
+        raise TypeError(
+            f"Dataset: images at image {first} are {images.dtype}, expected "
+            "numbers, all images of one shape."
+        )
+    if images.dtype == np.uint8:
+        return images
+    return images.astype(np.float32, copy=False)
+
+
+def check_label_range(labels: np.ndarray, num_classes: int, first: int) -> None:
+    """Refuses labels outside 0..num_classes - 1, naming the first image.
+
+    Args:
+      labels: `(n,)` int64.
+      num_classes: number of classes.
+      first: position of the first of them in the dataset, for the message.
+
+    Raises:
+      ValueError: a label out of range.
+
+    Example:
+      >>> import numpy as np
+      >>> check_label_range(np.array([0, 2]), 2, first=10)
+      Traceback (most recent call last):
+      ...
+      ValueError: Dataset: label 2 of image 11 is out of range, expected \
+0..1; check the class names and how the labels are numbered.
+    """
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if wrong.size:
+        raise ValueError(
+            f"Dataset: label {labels[wrong[0]]} of image {first + wrong[0]} is "
+            f"out of range, expected 0..{num_classes - 1}; check the class "
+            "names and how the labels are numbered."
+        )
+
+
+def check_finite(images: np.ndarray, first: int) -> None:
+    """Refuses NaN and infinite pixels, naming the first image that has one.
+
+    Args:
+      images: `(n, ...)` numbers.
+      first: position of the first of them in the dataset, for the message.
+
+    Raises:
+      ValueError: an image with a value that is not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> check_finite(np.array([[0.0], [np.nan]]), first=10)
+      Traceback (most recent call last):
+      ...
+      ValueError: Dataset: image 11 holds NaN or infinite values, expected \
+finite numbers; repair or leave out that image.
+    """
+    if images.dtype.kind != "f" or np.isfinite(images).all():
+        return
+    rows = np.isfinite(images).all(axis=tuple(range(1, images.ndim)))
+    raise ValueError(
+        f"Dataset: image {first + int(np.argmin(rows))} holds NaN or infinite "
+        "values, expected finite numbers; repair or leave out that image."
+    )
