@@ -1,0 +1,38 @@
+"""Progress of long work, and silence about short work."""
+
+from __future__ import annotations
+
+import time
+
+import keras
+
+
+class DelayedBar:
+    """A progress bar that appears only when the work takes long.
+
+    Args:
+      total: number of steps; None if not known.
+      unit: what a step is, e.g. "image".
+      quiet_seconds: work that ends sooner shows nothing.
+
+    Example:
+      >>> bar = DelayedBar(total=2, unit="image")
+      >>> bar.update(1)
+      >>> bar.update(2)
+    """
+
+    def __init__(
+        self, total: int | None, unit: str, quiet_seconds: float = 5.0
+    ) -> None:
+        self._total = total
+        self._unit = unit
+        self._shows_from = time.monotonic() + quiet_seconds
+        self._bar: keras.utils.Progbar | None = None
+
+    def update(self, done: int) -> None:
+        """Says that `done` steps are done in all."""
+        if self._bar is None:
+            if time.monotonic() < self._shows_from:
+                return
+            self._bar = keras.utils.Progbar(self._total, unit_name=self._unit)
+        self._bar.update(done)
