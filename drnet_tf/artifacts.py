@@ -18,8 +18,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-# The one place that states the version; setup.py reads it from here.
-PACKAGE_VERSION = "0.1.0"
+from drnet_tf.version import VERSION
+
 # Raised when a reader of the old number could misread a new file.
 FORMAT = 1
 
@@ -146,7 +146,7 @@ def save_arrays(
         {
             "format": FORMAT,
             "kind": kind,
-            "package_version": PACKAGE_VERSION,
+            "package_version": VERSION,
             **_plain(header),
         },
         sort_keys=True,
@@ -262,7 +262,7 @@ def _check_header(
     if header["format"] > FORMAT:
         raise ValueError(
             f"'{path}' was written in format {header['format']} by drnet_tf "
-            f"{header['package_version']}, this is drnet_tf {PACKAGE_VERSION} "
+            f"{header['package_version']}, this is drnet_tf {VERSION} "
             f"and reads up to format {FORMAT}; update the package."
         )
 

@@ -39,7 +39,7 @@ def test_round_trip_keeps_types_shapes_and_header(tmp_path):
     assert got == {
         "format": 1,
         "kind": "test_thing",
-        "package_version": artifacts.PACKAGE_VERSION,
+        "package_version": artifacts.VERSION,
         "names": ["x", "y"],
         "n": 2,
         "nested": {"f": 0.5, "list": [0, 1]},
@@ -123,7 +123,7 @@ def test_newer_format(tmp_path, monkeypatch):
     path = tmp_path / "x"
     with monkeypatch.context() as patch:
         patch.setattr(artifacts, "FORMAT", 7)
-        patch.setattr(artifacts, "PACKAGE_VERSION", "9.0.0")
+        patch.setattr(artifacts, "VERSION", "9.0.0")
         artifacts.save_arrays(path, {}, {}, "k")
     with pytest.raises(
         ValueError, match="format 7 by drnet_tf 9.0.0.*update the package"
