@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from drnet_tf.image_sources import ImageStream, open_folder, open_tfds
 from drnet_tf.labeled_images import (
@@ -20,6 +19,7 @@ from drnet_tf.labeled_images import (
     numeric_images,
     whole_labels,
 )
+from drnet_tf.progress import DelayedBar
 
 __all__ = [
     "ImageStream",
@@ -83,13 +83,13 @@ DIR/<split>/<class>/*.jpg or a TFDS name such as 'cifar10'.
     )
     images = np.empty((len(stream), *image_shape), np.uint8)
     labels = np.empty(len(stream), np.int64)
+    bar = DelayedBar(len(stream), "image")
     done = 0
     for part, numbers in stream:
         images[done : done + len(part)] = part
         labels[done : done + len(part)] = numbers
         done += len(part)
-        progress = f"'{source}' {split}: {done} of {len(stream)} images"
-        logging.log_every_n_seconds(logging.INFO, "%s", 5, progress)
+        bar.update(done)
     return LabeledImages(images, labels, stream.class_names)
 
 
@@ -180,7 +180,9 @@ def _elements(dataset: Any, batch_size: int) -> Iterable[Any]:
                 "Dataset: the tf.data.Dataset is endless, expected one pass "
                 "over the images; leave out `.repeat()`."
             )
-        return _batched_if_single(dataset, batch_size).as_numpy_iterator()
+        batched = _batched_if_single(dataset, batch_size)
+        elements: Iterable[Any] = batched.as_numpy_iterator()
+        return elements
     if not isinstance(dataset, Iterable):
         raise TypeError(
             f"Dataset: got {type(dataset).__name__}, expected a "
@@ -217,12 +219,10 @@ def _batched_if_single(
     spec = dataset.element_spec
     if not (isinstance(spec, tuple) and len(spec) == 2):
         return dataset
-    shapes = [getattr(part, "shape", None) for part in spec]
-    if None in shapes or shapes[1].rank != 0:
+    image, label = (getattr(part, "shape", None) for part in spec)
+    if image is None or label is None or label.rank != 0:
         return dataset
-    return (
-        dataset.batch(batch_size) if shapes[0].is_fully_defined() else dataset
-    )
+    return dataset.batch(batch_size) if image.is_fully_defined() else dataset
 
 
 def _chunks(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -273,7 +272,7 @@ def _listed(names: list[str]) -> str:
     return f"the folders {shown}" if names else "no folders"
 
 
-def _import_tfds() -> types.ModuleType:
+def _import_tfds() -> Any:
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:

@@ -38,9 +38,14 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         mean, std = np.atleast_1d(self.mean), np.atleast_1d(self.std)
-        sizes = {mean.size, std.size} - {1}
+        sizes = {mean.size, std.size}
         finite = np.isfinite(mean).all() and np.isfinite(std).all()
-        if len(sizes) > 1 or not finite or not (std > 0).all():
+        if (
+            0 in sizes
+            or len(sizes - {1}) > 1
+            or not finite
+            or not (std > 0).all()
+        ):
             raise ValueError(
                 f"Preprocessing: got mean {self.mean} and std {self.std}, "
                 "expected one finite number or one a channel, std above 0."
@@ -55,14 +60,16 @@ class Preprocessing:
           ValueError: the images have another number of channels.
         """
         images = np.asarray(images)
-        mean, std = np.float32(self.mean), np.float32(self.std)
+        mean = np.asarray(self.mean, np.float32)
+        std = np.asarray(self.std, np.float32)
         channels = max(mean.size, std.size)
         if channels > 1 and images.shape[-1:] != (channels,):
             raise ValueError(
                 f"Preprocessing: images have shape {images.shape}, expected "
                 f"{channels} channels in the last axis."
             )
-        return (images.astype(np.float32) - mean) / std
+        normalised: np.ndarray = (images.astype(np.float32) - mean) / std
+        return normalised
 
     def of(self, dataset: Any) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         """Returns a dataset that preprocesses the images of another.
