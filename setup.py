@@ -1,0 +1,91 @@
+"""What is packaged and what it needs; pyproject.toml holds the tools' settings.
+
+Two packages are installed: `drnet_tf`, the library, and `drnet_tflite`, the
+deployment code, which lies under `tflite/`. That folder is no package itself,
+because it would shadow the `tflite` of other projects.
+"""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+# Run, not imported: importing the package would need TensorFlow.
+VERSION = runpy.run_path(str(ROOT / "drnet_tf" / "version.py"))["VERSION"]
+
+REQUIRED = [
+    # The backend that runs, compiles and converts the networks.
+    "tensorflow>=2.21,<3",
+    # The models themselves. TensorFlow asks for Keras 3.12, too old a graph API.
+    # Keras 3.15 needs Python 3.11, hence `python_requires` below.
+    "keras>=3.15,<4",
+    # Scores and masks are NumPy arrays; 2.0 settled the scalar types.
+    "numpy>=2.0,<3",
+    # Logging in the library, flags in the recipes. Not pinned to 2.x: the
+    # extra `tfmot` needs 1.x, and both have what is used here.
+    "absl-py>=1.2,<3",
+    # The format of saved scores and masks: reading it runs no code.
+    "safetensors>=0.4,<1",
+]
+
+EXTRAS = {
+    # Runs .tflite files: the parity check of a conversion, and its speed.
+    "tflite": ["ai-edge-litert>=2.1,<3"],
+    # Draws the figures of the HTML page.
+    "report": ["matplotlib>=3.9,<4"],
+    # Datasets by name, such as `cifar10`; image folders do without it.
+    "data": ["tensorflow-datasets>=4.9.10,<5"],
+}
+
+DEVELOPMENT = [
+    *(need for needs in EXTRAS.values() for need in needs),
+    "pytest>=8.3,<10",  # runs the tests
+    "ruff>=0.9,<1",  # lints and formats
+    "mypy>=1.14,<3",  # checks the types
+    # Build the wheel that tests/packaging_test.py looks into.
+    "build>=1.2,<2",
+    "setuptools>=70.1",  # the first that builds wheels by itself
+]
+
+# Not part of `dev`, and nothing here imports it: TensorFlow Model Optimization
+# 0.8.1, its newest, refuses Keras 3 models (it prunes and quantizes those of
+# tf-keras only) and pins absl-py to 1.x. It is named so that a program that
+# uses both can install both: `pip install .[tfmot]` resolves.
+TFMOT = ["tensorflow-model-optimization>=0.8,<1"]
+
+setup(
+    name="drnet_tf",
+    version=VERSION,
+    description=(
+        "Dissects a trained Keras classifier into the small network of any "
+        "few of its classes (DRNet, for ConvNets)."
+    ),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=[
+        *find_packages(include=["drnet_tf", "drnet_tf.*"]),
+        *find_packages("tflite", include=["drnet_tflite", "drnet_tflite.*"]),
+    ],
+    package_dir={"drnet_tflite": "tflite/drnet_tflite"},
+    package_data={
+        # The digits and the network of the quickstart; the mark of PEP 561.
+        "drnet_tf": ["data/**", "py.typed"],
+    },
+    install_requires=REQUIRED,
+    extras_require={**EXTRAS, "tfmot": TFMOT, "dev": DEVELOPMENT},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
