@@ -1,0 +1,18 @@
+"""Exact channel surgery: a mask in, a physically smaller Keras model out.
+
+Graph ─ analysis (channel flow, one rule per operation family) ─▶ what stays
+    ─ surgery (silence, rebuild) ─▶ keras.Model ─ accounting ─▶ PruneReport
+"""
+
+from drnet_tf.pruning.pruned_model import PrunedModel, prune
+from drnet_tf.pruning.report import PruneReport
+from drnet_tf.pruning.rules.registry import Part, Rule, register_rule
+
+__all__ = [
+    "Part",
+    "PruneReport",
+    "PrunedModel",
+    "Rule",
+    "prune",
+    "register_rule",
+]

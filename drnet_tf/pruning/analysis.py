@@ -1,0 +1,130 @@
+"""Runs the rules over a graph: what every channel is, who needs it, what stays.
+
+1. Forward, each tensor gets its channels: which go together, which are constant.
+2. Backward, each call marks the input channels that its needed outputs need.
+3. A set of tied channels is kept if one of them is needed or pinned.
+4. Layers that cannot do without keep more (`Rule.complete`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from drnet_tf.graph import Call, Graph
+from drnet_tf.pruning.channel_flow import ChannelFlow, MaskedSite
+from drnet_tf.pruning.rules import find_rule
+from drnet_tf.pruning.rules.registry import Rule
+from drnet_tf.pruning.rules.unknown import UNKNOWN
+
+
+def rule_of(call: Call) -> Rule:
+    """The rule for a call; `UNKNOWN` if there is none for this use."""
+    rule = find_rule(call.operation)
+    arguments = (*call.args[1:], *call.kwargs.values())
+    if (
+        rule is None
+        or rule.operands not in (None, len(call.inputs))
+        # In training mode a norm reads the batch, and dropout drops.
+        or any(argument is True for argument in arguments)
+    ):
+        return UNKNOWN
+    return rule
+
+
+def analyse(
+    graph: Graph,
+    masks: dict[int, MaskedSite],
+    classifier: Call | None = None,
+    rows: tuple[int, ...] = (),
+) -> ChannelFlow:
+    """Decides which channels of a masked network are kept.
+
+    Args:
+      graph: of the network.
+      masks: the masked sites by the number of their tensor.
+      classifier: the call that makes the class scores, if rows are cut.
+      rows: the classes to keep, in the order of the new output.
+
+    Raises:
+      ValueError: the classifier's rows cannot be cut.
+    """
+    head = _calls_from(graph, classifier) if classifier else frozenset()
+    flow = ChannelFlow(graph, masks, head)
+    for tensor in graph.inputs:
+        flow.add_frozen(tensor, "they are the model's input")
+    for call in graph.calls:
+        rule_of(call).forward(call, flow)
+    if classifier is None:
+        for tensor in graph.outputs:
+            flow.freeze(tensor, "they are the model's output")
+    else:
+        _choose_rows(flow, classifier, rows)
+    for call in reversed(graph.calls):
+        rule_of(call).backward(call, flow)
+    flow.find_kept()
+    _complete(flow)
+    if classifier is not None:
+        _check_rows(flow, classifier, rows)
+    return flow
+
+
+def _calls_from(graph: Graph, call: Call) -> frozenset[str]:
+    """Names of a call and of all calls that depend on it."""
+    tensors, names = set(call.outputs), {call.name}
+    for later in graph.calls:
+        if tensors & set(later.inputs):
+            tensors.update(later.outputs)
+            names.add(later.name)
+    return frozenset(names)
+
+
+def _choose_rows(
+    flow: ChannelFlow, classifier: Call, rows: tuple[int, ...]
+) -> None:
+    scores = flow[classifier.outputs[0]]
+    flow.class_order = scores.atoms[list(rows)]
+    for tensor in flow.graph.outputs:
+        outputs = flow[tensor]
+        if not np.array_equal(
+            flow.atoms.roots(outputs.atoms), flow.atoms.roots(scores.atoms)
+        ):
+            raise ValueError(
+                f"classes: the channels of '{classifier.name}' cannot be "
+                "followed to the model's output, so its rows cannot be cut; "
+                "prune with classes=None and select the outputs yourself."
+            )
+        outputs.needed[list(rows)] = True
+
+
+def _check_rows(
+    flow: ChannelFlow, classifier: Call, rows: tuple[int, ...]
+) -> None:
+    kept = flow.is_kept(flow[classifier.outputs[0]])
+    if set(np.flatnonzero(kept)) != set(rows):
+        raise ValueError(
+            f"classes: other layers need the scores of '{classifier.name}' "
+            "that would go; prune with classes=None and select the outputs "
+            "yourself."
+        )
+
+
+def _complete(flow: ChannelFlow) -> None:
+    """Lets calls keep what they need, until none needs more."""
+    before = -1
+    while flow.count_kept() != before:
+        before = flow.count_kept()
+        flow.alive = _find_alive(flow)
+        for call in reversed(flow.graph.calls):
+            if call.name in flow.alive:
+                rule_of(call).complete(call, flow)
+    flow.alive = _find_alive(flow)
+
+
+def _find_alive(flow: ChannelFlow) -> frozenset[str]:
+    """Names of the calls that the outputs still depend on."""
+    read, alive = set(flow.graph.outputs), set()
+    for call in reversed(flow.graph.calls):
+        if read & set(call.outputs):
+            alive.add(call.name)
+            read.update(rule_of(call).reads(call, flow))
+    return frozenset(alive)

@@ -1,0 +1,167 @@
+"""`prune`: the physically smaller network of a mask."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+
+from drnet_tf.classifier import find_classifier
+from drnet_tf.fingerprints import fingerprint
+from drnet_tf.graph import read_graph
+from drnet_tf.masks import ChannelMask
+from drnet_tf.pruning.accounting import account
+from drnet_tf.pruning.analysis import analyse
+from drnet_tf.pruning.channel_flow import MaskedSite
+from drnet_tf.pruning.report import PruneReport
+from drnet_tf.pruning.surgery.rebuild import rebuild
+from drnet_tf.pruning.surgery.silencing import silence
+from drnet_tf.pruning.verification import check_equal
+from drnet_tf.sites import GateSite, gate_sites
+
+
+@dataclasses.dataclass(frozen=True)
+class PrunedModel:
+    """A physically smaller network.
+
+    Attributes:
+      model: plain Keras layers only; not compiled.
+      report: what became of every layer.
+    """
+
+    model: keras.Model
+    report: PruneReport
+
+
+def prune(
+    model: keras.Model,
+    mask: ChannelMask,
+    *,
+    classes: Sequence[int] | Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
+    verify: bool = False,
+) -> PrunedModel:
+    """Removes the channels that a mask silences.
+
+    The outputs are those of `apply_mask(model, mask)`, up to rounding of the
+    arithmetic (1e-5 of the output's scale in float32), for every mask, also one
+    that empties a layer. A channel that cannot go stays, is made zero, and is
+    named in the report. `model` is not changed.
+
+    Args:
+      model: a Functional or Sequential network.
+      mask: which channels to keep; a mask for other sites, or that names
+        another model's fingerprint, is refused.
+      classes: keeps only these rows of the classifier, in this order: numbers,
+        or names if `class_names` is given. A softmax output then is the softmax
+        over these classes. None keeps the classifier whole.
+      class_names: name of every row of the full classifier.
+      verify: runs random inputs through both networks and compares every
+        tensor.
+
+    Returns:
+      The small network, with names, trainable flags, regularizers and dtype
+      policies of the full one, and the report.
+
+    Raises:
+      TypeError: `model` is subclassed, or no Keras model.
+      ValueError: the mask or the classes do not suit the model; or, with
+        `verify`, a layer's values differ.
+
+    Example:
+      >>> import keras
+      >>> import numpy as np
+      >>> model = keras.Sequential([
+      ...     keras.Input((8, 8, 3)),
+      ...     keras.layers.Conv2D(4, 3, activation="relu", name="conv"),
+      ...     keras.layers.Flatten(),
+      ...     keras.layers.Dense(10, activation="softmax"),
+      ... ])
+      >>> mask = ChannelMask({"conv": np.array([True, False, False, True])})
+      >>> small = prune(model, mask, classes=(3, 1)).model
+      >>> small.get_layer("conv").filters, small.output_shape
+      (2, (None, 2))
+    """
+    sites = gate_sites(model)
+    _check_mask(model, mask, sites)
+    classifier, rows = None, ()
+    if classes is not None:
+        classifier = find_classifier(model)
+        rows = _class_rows(classes, class_names, classifier.num_classes)
+    flow = analyse(
+        read_graph(model),
+        {x.tensor: MaskedSite(x.name, x.axis, mask[x.name]) for x in sites},
+        classifier and classifier.call,
+        rows,
+    )
+    silenced = silence(flow)
+    small, tensors = rebuild(model, flow)
+    if verify:
+        check_equal(model, flow, small, tensors)
+    return PrunedModel(small, account(model, small, flow, silenced))
+
+
+def _check_mask(
+    model: keras.Model, mask: ChannelMask, sites: tuple[GateSite, ...]
+) -> None:
+    mask.check_sites({x.name: x.channels for x in sites}, model.name)
+    made_for = mask.provenance.get("fingerprint")
+    if made_for and made_for != fingerprint(model):
+        raise ValueError(
+            f"mask: it was made for a model with the fingerprint "
+            f"{made_for[:12]}..., got '{model.name}' with "
+            f"{fingerprint(model)[:12]}...; pass the model that the mask was "
+            "made for."
+        )
+
+
+def _class_rows(
+    classes: Sequence[int] | Sequence[str],
+    class_names: Sequence[str] | None,
+    num_classes: int,
+) -> tuple[int, ...]:
+    """Rows of the classifier, checked."""
+    if class_names is not None and len(class_names) != num_classes:
+        raise ValueError(
+            f"class_names: got {len(class_names)} names, expected "
+            f"{num_classes}, one for each row of the classifier."
+        )
+    rows = tuple(
+        _class_row(entry, class_names, num_classes) for entry in classes
+    )
+    if not rows:
+        raise ValueError(
+            "classes: got none, expected at least one; pass None to keep all."
+        )
+    for place, row in enumerate(rows):
+        if row in rows[:place]:
+            raise ValueError(
+                f"classes: {classes[place]!r} is there twice, expected every "
+                "class once."
+            )
+    return rows
+
+
+def _class_row(
+    entry: int | str, class_names: Sequence[str] | None, num_classes: int
+) -> int:
+    if isinstance(entry, str):
+        if class_names is None:
+            raise ValueError(
+                f"classes: got the name '{entry}', but no class_names to look "
+                "it up in; pass class_names, or row numbers."
+            )
+        if entry not in class_names:
+            raise ValueError(
+                f"classes: unknown class '{entry}', expected one of "
+                f"{', '.join(class_names)}."
+            )
+        return list(class_names).index(entry)
+    row = int(entry)
+    if row != entry or not 0 <= row < num_classes:
+        raise ValueError(
+            f"classes: got row {entry}, expected a whole number from 0 to "
+            f"{num_classes - 1}."
+        )
+    return row

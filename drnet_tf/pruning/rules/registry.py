@@ -1,0 +1,149 @@
+"""What a rule is, and which rule an operation has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.graph import Call
+from drnet_tf.pruning.channel_flow import ChannelFlow
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """How an operation looks in the small network.
+
+    Attributes:
+      config: what `from_config` builds it from.
+      weights: arrays in the order of `get_weights()`.
+    """
+
+    config: dict[str, Any]
+    weights: Sequence[np.ndarray] = ()
+
+
+class Rule:
+    """How channels flow through one family of operations.
+
+    A rule has no state; all methods get the call and the `ChannelFlow`. A
+    family needs `forward` and `backward`; the rest has defaults that suit an
+    operation without weights.
+
+    Attributes:
+      operands: how many tensors a call reads; None for any number.
+    """
+
+    operands: int | None = 1
+
+    def covers(self, operation: keras.Operation) -> bool:
+        """Whether the rule is for this operation of a class it stands for."""
+        return True
+
+    def forward(self, call: Call, flow: ChannelFlow) -> None:
+        """Says which channels the outputs have: `flow.add(...)` for each."""
+        raise NotImplementedError
+
+    def backward(self, call: Call, flow: ChannelFlow) -> None:
+        """Marks the channels of the inputs that `flow.needed` ones need."""
+        raise NotImplementedError
+
+    def reads(self, call: Call, flow: ChannelFlow) -> list[int]:
+        """The inputs that the small network's call reads."""
+        dropped = flow.dropped.get(call.name, frozenset())
+        return [tensor for tensor in call.inputs if tensor not in dropped]
+
+    def complete(self, call: Call, flow: ChannelFlow) -> None:
+        """Keeps more channels (`flow.keep_also`) if the call cannot be without.
+
+        By default no input may lose its last channel.
+        """
+        for tensor in self.reads(call, flow):
+            if not flow.is_kept(flow[tensor]).any():
+                flow.keep_also(flow[tensor].atoms[:1])
+
+    def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
+        """The operation for the kept channels; once for a shared layer."""
+        operation = call.operation
+        weights = (
+            operation.get_weights()
+            if isinstance(operation, keras.layers.Layer)
+            else ()
+        )
+        return Part(operation.get_config(), weights)
+
+    def run(
+        self,
+        call: Call,
+        flow: ChannelFlow,
+        operation: keras.Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Calls the rebuilt operation on the small network's tensors."""
+        return operation(*args, **kwargs)
+
+    def can_silence(self, call: Call, flow: ChannelFlow) -> bool:
+        """Whether `rebuild` makes `flow.is_silent` channels zero by weights."""
+        return False
+
+    def zero_from(self, call: Call, flow: ChannelFlow) -> int | None:
+        """The input whose zero channels make the same output channels zero."""
+        return None
+
+
+_RULES: dict[type | str, list[Rule]] = {}
+
+
+def register_rule(
+    *operations: type | str,
+) -> Callable[[type[Rule]], type[Rule]]:
+    """Registers a `Rule` for operation classes, also a custom layer's.
+
+    The rule that was registered last and covers the operation is used.
+
+    Args:
+      *operations: classes, whose subclasses are not covered, or the class
+        names of Keras operators (`"Add"` stands for `a + b`).
+
+    Returns:
+      A decorator for the `Rule` class.
+
+    Example:
+      >>> import keras
+      >>> from drnet_tf.pruning import register_rule
+      >>> from drnet_tf.pruning.rules.pointwise import Pointwise
+      >>> class Half(keras.layers.Layer):
+      ...     def call(self, x):
+      ...         return x / 2
+      >>> @register_rule(Half)
+      ... class HalfRule(Pointwise):
+      ...     pass
+    """
+
+    def decorate(rule: type[Rule]) -> type[Rule]:
+        for operation in operations:
+            _RULES.setdefault(operation, []).insert(0, rule())
+        return rule
+
+    return decorate
+
+
+def find_rule(operation: keras.Operation) -> Rule | None:
+    """The rule of an operation's class, or None.
+
+    Quantized and LoRA layers have none: their weights are not what the rules
+    cut.
+    """
+    is_layer = isinstance(operation, keras.layers.Layer)
+    if is_layer and (
+        getattr(operation, "quantization_mode", None) is not None
+        or getattr(operation, "lora_enabled", False)
+    ):
+        return None
+    kind = type(operation)
+    rules = _RULES.get(kind if is_layer else kind.__name__, [])
+    return next((rule for rule in rules if rule.covers(operation)), None)

@@ -1,0 +1,124 @@
+"""Builds the small network, call by call."""
+
+from __future__ import annotations
+
+import collections
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.graph import Call, TensorRef, replay
+from drnet_tf.pruning.analysis import rule_of
+from drnet_tf.pruning.channel_flow import ChannelFlow
+
+
+def rebuild(
+    model: keras.Model, flow: ChannelFlow
+) -> tuple[keras.Model, dict[int, keras.KerasTensor]]:
+    """Builds the network of the channels that `flow` keeps.
+
+    Args:
+      model: the full network; it is not changed.
+      flow: the complete analysis, with `silence` done.
+
+    Returns:
+      The new model, and its tensors by the number of the full network's.
+    """
+    builder = _Builder(flow)
+    inputs = [
+        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name)
+        for x in model.inputs
+    ]
+    builder.tensors.update(zip(flow.graph.inputs, inputs, strict=True))
+    outputs = replay(flow.graph, inputs, builder.call)
+    if not isinstance(model, keras.Sequential):
+        inputs = keras.tree.pack_sequence_as(model.input, inputs)
+        outputs = keras.tree.pack_sequence_as(model.output, outputs)
+    small = keras.Model(inputs, outputs, name=model.name)
+    return small, builder.tensors
+
+
+class _Builder:
+    """Remembers the new operations, as layers may be shared."""
+
+    def __init__(self, flow: ChannelFlow) -> None:
+        self._flow = flow
+        self._operations: dict[int, keras.Operation] = {}
+        self._weights: dict[int, Sequence[np.ndarray]] = {}
+        self._names = layer_names(flow)
+        self.tensors: dict[int, keras.KerasTensor] = {}
+
+    def call(
+        self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Runs one call on the small network's tensors; None if it is dead."""
+        if call.name not in self._flow.alive:
+            return [None] * len(call.outputs)
+        rule = rule_of(call)
+        read = frozenset(rule.reads(call, self._flow))
+        args, kwargs = keras.tree.map_structure(
+            lambda ref, tensor: (
+                None
+                if isinstance(ref, TensorRef) and ref.index not in read
+                else tensor
+            ),
+            (call.args, call.kwargs),
+            (args, kwargs),
+        )
+        outputs = rule.run(
+            call, self._flow, self._operation(call), args, kwargs
+        )
+        weights = self._weights.pop(id(call.operation), ())
+        if len(weights):
+            self._operation(call).set_weights(weights)
+        outputs = [
+            self._close(tensor, output)
+            for tensor, output in zip(
+                call.outputs, keras.tree.flatten(outputs), strict=True
+            )
+        ]
+        self.tensors.update(zip(call.outputs, outputs, strict=True))
+        return outputs
+
+    def _operation(self, call: Call) -> keras.Operation:
+        key = id(call.operation)
+        if key not in self._operations:
+            part = rule_of(call).rebuild(call, self._flow)
+            config = {**copy.deepcopy(part.config), "name": self._names[key]}
+            self._operations[key] = type(call.operation).from_config(config)
+            self._weights[key] = part.weights
+        return self._operations[key]
+
+    def _close(self, tensor: int, output: keras.KerasTensor) -> Any:
+        """Silences a site's channels by a layer of its own."""
+        places = self._flow.closed.get(tensor)
+        if places is None:
+            return output
+        site = self._flow.masks[tensor]
+        channels = self._flow.on_axis(tensor, site.axis)
+        factors = np.where(places, 0.0, 1.0)[self._flow.kept(channels)]
+        return keras.layers.Rescaling(
+            factors.reshape(-1, *[1] * (-site.axis - 1)).tolist(),
+            name=f"{_plain(site.name)}_mask",
+            dtype=output.dtype,
+        )(output)
+
+
+def layer_names(flow: ChannelFlow) -> dict[int, str]:
+    """New names by `id(operation)`: as in the full network where unique."""
+    operations = {
+        id(call.operation): (call.operation.name, _plain(call.name))
+        for call in reversed(flow.graph.calls)
+    }
+    counts = collections.Counter(name for name, _ in operations.values())
+    return {
+        key: name if counts[name] == 1 else path
+        for key, (name, path) in operations.items()
+    }
+
+
+def _plain(name: str) -> str:
+    return name.replace("/", "_").replace(":", "_")
