@@ -266,7 +266,8 @@ summary { cursor: pointer; padding: 0.6rem 0; font-weight: 600; }
 }
 @media print {
   main { max-width: none; padding: 0; }
-  .scroll, pre { overflow: visible; white-space: pre-wrap; }
+  .scroll, pre { overflow: visible; }
+  pre { white-space: pre-wrap; }
   svg { min-width: 0 !important; }
   tr, pre { break-inside: avoid; }
   h2 { break-after: avoid; }
