@@ -164,7 +164,8 @@ def smallest_mask_within_drop(
       >>> mask["relu"].tolist()
       [True, False, True, True]
     """
-    _check_drop(max_drop, candidates, refinements)
+    check_max_drop(max_drop)
+    _check_steps(candidates, refinements)
     thresholds = candidate_thresholds(importance, classes, rule)
     target = full_accuracy - max_drop / 100 - 1e-9  # rounding is no drop
     tried: dict[int, tuple[float, ChannelMask]] = {}
@@ -224,12 +225,16 @@ def _descending_grid(count: int, steps: int) -> list[int]:
     return list(dict.fromkeys(int(number) for number in numbers))
 
 
-def _check_drop(max_drop: float, candidates: int, refinements: int) -> None:
+def check_max_drop(max_drop: float) -> None:
+    """Refuses what is no number of percentage points."""
     if not 0 <= max_drop <= 100:
         raise ValueError(
             f"max_drop: got {max_drop}, expected percentage points from 0 to "
             "100, e.g. 0.5."
         )
+
+
+def _check_steps(candidates: int, refinements: int) -> None:
     if candidates < 1 or refinements < 0:
         raise ValueError(
             f"candidates, refinements: got {candidates} and {refinements}, "

@@ -44,10 +44,9 @@ class Evaluation:
     cross_entropy: float
 
     def as_dict(self) -> dict[str, Any]:
-        """All figures in the types of JSON, except NaN."""
+        """All figures as dicts, lists, texts and numbers (NaN among them)."""
         return {
             **dataclasses.asdict(self),
-            "classes": list(self.classes),
             "confusion": self.confusion.tolist(),
         }
 
@@ -128,9 +127,8 @@ def evaluate(
       progress: show a bar when it takes longer than some seconds.
 
     Raises:
-      ValueError: an unknown class, a model with another number of outputs or
-        another input shape, a bad dataset (see `datasets.batches`), no image of
-        the sub-task, or an output that is not a number.
+      ValueError: an unknown class, a model with other outputs or inputs, a bad
+        dataset (see `datasets.batches`), or no image of the sub-task.
 
     Example:
       >>> model = keras.Sequential(
@@ -150,9 +148,8 @@ def evaluate(
     bar = DelayedBar(_length(dataset), "image") if progress else None
     confusion = np.zeros((len(rows), len(rows)), np.int64)
     cross_entropy = 0.0
-    for images, labels, places in _images_of(
-        dataset, rows, len(names), batch_size
-    ):
+    own = _images_of(dataset, rows, len(names), batch_size)
+    for images, labels, places in own:
         _check_shape(model, images)
         scores = log_p(images.astype(model.inputs[0].dtype, copy=False))
         _check_numbers(model, scores, places)
@@ -181,13 +178,9 @@ def _summed_up(
         name: float(right[i] / images[i]) if images[i] else math.nan
         for i, name in enumerate(classes)
     }
+    accuracy = float(right.sum() / count)
     return Evaluation(
-        classes,
-        float(right.sum() / count),
-        count,
-        per_class,
-        confusion,
-        cross_entropy,
+        classes, accuracy, count, per_class, confusion, cross_entropy
     )
 
 

@@ -31,7 +31,7 @@ class ChannelMask:
         channel by site that was kept so that a layer is not empty.
 
     Raises:
-      ValueError: there is no site, or an array is not boolean `(C_l,)`.
+      ValueError: no site, or an array that is not boolean `(C_l,)`.
 
     Example:
       >>> mask = ChannelMask({"relu": np.array([True, False, True, False])})
@@ -115,9 +115,6 @@ class ChannelMask:
         Args:
           channels: width of every site of the model, in graph order.
           model_name: for the message.
-
-        Raises:
-          ValueError: a site or its width differs.
         """
         check_channels("mask", self.channels, channels, model_name)
 
@@ -245,7 +242,7 @@ def build_mask(
 ) -> ChannelMask:
     """The mask of a sub-task by the rule of that name: `union` or `xor`."""
     scores = subtask_scores(importance, classes, rule)
-    _check_round_to(round_to)
+    check_round_to(round_to)
     limit = _check_threshold(threshold)
     keep = {site: x >= limit for site, x in scores.items()}
     if not any(x.any() for x in keep.values()):
@@ -292,7 +289,8 @@ def _check_threshold(threshold: float) -> np.float32:
     return limit
 
 
-def _check_round_to(round_to: int) -> None:
+def check_round_to(round_to: int) -> None:
+    """Refuses what is no whole number of channels, 1 or more."""
     if round_to != int(round_to) or round_to < 1:
         raise ValueError(
             f"round_to: got {round_to}, expected a whole number of channels, "
