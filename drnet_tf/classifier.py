@@ -7,9 +7,7 @@ from typing import Any
 
 import keras
 
-from drnet_tf.graph import Call
-from drnet_tf.graph import Graph
-from drnet_tf.graph import read_graph
+from drnet_tf.graph import Call, Graph, read_graph
 
 # Leaves every class' score the score of that class.
 _TRANSPARENT = (

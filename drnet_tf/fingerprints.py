@@ -9,9 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from drnet_tf.graph import Call
-from drnet_tf.graph import Graph
-from drnet_tf.graph import read_graph
+from drnet_tf.graph import Call, Graph, read_graph
 
 
 def fingerprint(model: keras.Model) -> str:

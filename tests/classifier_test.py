@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from drnet_tf.classifier import find_classifier
-from drnet_tf.classifier import log_probabilities
+from drnet_tf.classifier import find_classifier, log_probabilities
 
 
 def make_model(*tail, shape=(6, 6, 3)):
