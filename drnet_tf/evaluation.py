@@ -18,6 +18,7 @@ from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.names import check_class_names, class_rows
 from drnet_tf.progress import DelayedBar
 
+_QUIET_SECONDS = 5.0  # an evaluation that ends sooner shows no bar
 # Images, labels (0 to k-1) and positions in the dataset.
 _Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -145,7 +146,8 @@ def evaluate(
     columns = _output_columns(model, tuple(classes), names, output_classes)
     log_p = _compiled(model, columns)
     _check_same_names(dataset, names)
-    bar = DelayedBar(_length(dataset), "image") if progress else None
+    quiet = _QUIET_SECONDS if progress else math.inf
+    bar = DelayedBar(_length(dataset), "image", quiet)
     confusion = np.zeros((len(rows), len(rows)), np.int64)
     cross_entropy = 0.0
     own = _images_of(dataset, rows, len(names), batch_size)
@@ -157,8 +159,8 @@ def evaluate(
         cross_entropy -= float(
             scores[np.arange(len(labels)), labels].sum(dtype=np.float64)
         )
-        if bar is not None:
-            bar.update(int(places[-1]) + 1)
+        bar.update(int(places[-1]) + 1)
+    bar.close()
     count = int(confusion.sum())
     if count == 0:
         raise ValueError(
@@ -204,14 +206,10 @@ def _output_columns(
     else:
         outputs = names if width == len(names) else classes
     if width != len(outputs):
-        expected = (
-            f"the {len(outputs)} of output_classes"
-            if output_classes is not None
-            else f"{len(names)} (class_names) or {len(classes)} (classes)"
-        )
         raise ValueError(
-            f"Model '{model.name}' has {width} outputs, expected {expected}; "
-            "pass the model's own classes."
+            f"Model '{model.name}' has {width} outputs, expected one per name "
+            f"of class_names ({len(names)}), of classes ({len(classes)}) or "
+            "of output_classes, if given; pass the model's own classes."
         )
     return class_rows(classes, outputs)
 

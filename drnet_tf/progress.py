@@ -19,6 +19,7 @@ class DelayedBar:
       >>> bar = DelayedBar(total=2, unit="image")
       >>> bar.update(1)
       >>> bar.update(2)
+      >>> bar.close()
     """
 
     def __init__(
@@ -26,13 +27,20 @@ class DelayedBar:
     ) -> None:
         self._total = total
         self._unit = unit
+        self._done = 0
         self._shows_from = time.monotonic() + quiet_seconds
         self._bar: keras.utils.Progbar | None = None
 
     def update(self, done: int) -> None:
         """Says that `done` steps are done in all."""
+        self._done = done
         if self._bar is None:
             if time.monotonic() < self._shows_from:
                 return
             self._bar = keras.utils.Progbar(self._total, unit_name=self._unit)
         self._bar.update(done)
+
+    def close(self) -> None:
+        """Ends the bar's line; further work writes below it."""
+        if self._bar is not None and self._done != self._total:
+            self._bar.update(self._done, finalize=True)

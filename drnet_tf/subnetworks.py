@@ -135,10 +135,11 @@ class SubTask:
                 f"  kept         channel {channel} of '{site}', below the "
                 "threshold: the best of a layer that would be empty"
             )
-        for kept in self.report.kept_against_mask:
+        stay = self.report.masked - self.report.masked_removed
+        if stay:
             lines.append(
-                f"  kept         {kept.channels} channels of '{kept.site}' "
-                f"against the mask: {kept.reason}"
+                f"  silenced     {stay:,} of {self.report.masked:,} masked "
+                "channels cannot be removed and are made zero: see report"
             )
         return "\n".join(lines)
 

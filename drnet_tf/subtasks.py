@@ -207,6 +207,7 @@ class DRNet:
         mask = smallest_mask_within_drop(
             self.importance, classes, accuracy, full, max_drop, **settings
         )
+        bar.close()
         return mask, {
             "full_accuracy": full,
             "accuracy": accuracies[mask.kept],

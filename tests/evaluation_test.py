@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import json
 import math
 
@@ -12,7 +11,6 @@ import tensorflow as tf
 from drnet_tf import evaluation
 from drnet_tf.evaluation import evaluate, subtask_accuracy
 from drnet_tf.labeled_images import LabeledImages
-from drnet_tf.progress import DelayedBar
 
 _NAMES = ("cat", "cow", "dog", "pig")
 
@@ -178,9 +176,7 @@ def test_progress_only_when_it_takes_long(
 ):
     evaluate(model, (images, labels), ("cat", "pig"), _NAMES)
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr(
-        evaluation, "DelayedBar", functools.partial(DelayedBar, quiet_seconds=0)
-    )
+    monkeypatch.setattr(evaluation, "_QUIET_SECONDS", 0.0)
     evaluate(model, (images, labels), ("cat", "pig"), _NAMES, progress=False)
     assert capsys.readouterr().out == ""
     evaluate(model, (images, labels), ("cat", "pig"), _NAMES)
@@ -202,10 +198,11 @@ def test_bad_classes(model, images, labels, classes, message):
 def test_wrong_number_of_outputs(images, labels):
     with pytest.raises(
         ValueError,
-        match=r"'net' has 3 outputs, expected 4 \(class_names\) or 2 \(",
+        match=r"'net' has 3 outputs, expected one per name of class_names "
+        r"\(4\), of classes \(2\) or of output_classes, if given; pass",
     ):
         evaluate(_network(3), (images, labels), ("cat", "pig"), _NAMES)
-    with pytest.raises(ValueError, match="expected the 2 of output_classes"):
+    with pytest.raises(ValueError, match="has 3 outputs, expected one per"):
         evaluate(
             _network(3),
             (images, labels),

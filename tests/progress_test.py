@@ -7,6 +7,7 @@ def test_short_work_shows_nothing(capsys):
     bar = progress.DelayedBar(2, "image")
     bar.update(1)
     bar.update(2)
+    bar.close()
     assert capsys.readouterr().out == ""
 
 
@@ -26,4 +27,15 @@ def test_long_work_shows_a_bar(capsys, monkeypatch):
 def test_unknown_length(capsys):
     bar = progress.DelayedBar(None, "image", quiet_seconds=0.0)
     bar.update(7)
-    assert "7/Unknown" in capsys.readouterr().out
+    bar.update(8)
+    bar.close()
+    text = capsys.readouterr().out
+    assert "7/Unknown" in text
+    assert text.endswith("\n")
+
+
+def test_a_full_bar_ends_its_line_once(capsys):
+    bar = progress.DelayedBar(2, "image", quiet_seconds=0.0)
+    bar.update(2)
+    bar.close()
+    assert capsys.readouterr().out.count("\n") == 1
