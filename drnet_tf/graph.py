@@ -1,7 +1,7 @@
-"""The graph of a Keras model as plain data: which operation reads which tensor.
+"""The graph of a Keras model as plain data: which call reads which tensor.
 
-Keras 3 has no public way to walk a Functional graph tensor by tensor, so this is
-the one module of the package that reads Keras' private attributes
+Keras 3 has no public way to walk a Functional graph tensor by tensor, so this
+is the one module of the package that reads Keras' private attributes
 (`KerasTensor._keras_history` and `Operation._inbound_nodes`);
 `tests/graph_test.py` holds them against the installed Keras. Everything else
 works on `Graph`.
@@ -32,7 +32,7 @@ class Call:
       name: unique in the graph: the operation's name; `name:1`, `name:2`, ...
         for the further calls of a shared layer; `inner_model/name` for the
         operations of a nested model.
-      operation: the `keras.Operation` (a layer, or an operator such as `a + b`).
+      operation: the `keras.Operation`: a layer, or an operator (`a + b`).
       args, kwargs: its arguments, every tensor replaced by a `TensorRef`.
       inputs: numbers of the tensors it reads, in the order of the arguments.
       outputs: numbers of the tensors it makes.
@@ -92,8 +92,8 @@ def check_model(model: keras.Model) -> None:
     if isinstance(model, keras.Sequential):
         if not model.built or not model.inputs:
             raise ValueError(
-                f"Model '{model.name}': this Sequential has no input shape yet, "
-                "so it has no graph; add a keras.Input or call "
+                f"Model '{model.name}': this Sequential has no input shape "
+                "yet, so it has no graph; add a keras.Input or call "
                 "model.build(input_shape) first."
             )
         return
@@ -106,10 +106,11 @@ def check_model(model: keras.Model) -> None:
 
 
 def read_graph(model: keras.Model) -> Graph:
-    """Reads the graph of a Functional or Sequential model, nested models opened.
+    """Reads the graph of a Functional or Sequential model.
 
     Args:
-      model: a built Functional or Sequential model; it is not changed.
+      model: a built Functional or Sequential model; it is not changed. Models
+        nested in it are opened.
 
     Raises:
       TypeError, ValueError: see `check_model`.
@@ -160,6 +161,29 @@ def replay(
     return [values[index] for index in graph.outputs]
 
 
+def new_inputs(model: keras.Model) -> list[keras.KerasTensor]:
+    """Fresh symbolic inputs like those of a model: shape, dtype and name."""
+    return [
+        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name)
+        for x in model.inputs
+    ]
+
+
+def model_like(
+    model: keras.Model,
+    inputs: list[keras.KerasTensor],
+    outputs: list[keras.KerasTensor],
+) -> keras.Model:
+    """A Functional model of flat tensors, structured and named as `model`."""
+    if isinstance(model, keras.Sequential):
+        return keras.Model(inputs[0], outputs[0], name=model.name)
+    return keras.Model(
+        keras.tree.pack_sequence_as(model.input, inputs),
+        keras.tree.pack_sequence_as(model.output, outputs),
+        name=model.name,
+    )
+
+
 class _Reader:
     """Collects calls and numbers tensors while models are read."""
 
@@ -179,9 +203,11 @@ class _Reader:
         numbers = dict(zip(map(id, model.inputs), inputs, strict=True))
         for node in _nodes_in_order(model):
             args, kwargs = keras.tree.map_structure(
-                lambda x: TensorRef(numbers[id(x)])
-                if isinstance(x, keras.KerasTensor)
-                else x,
+                lambda x: (
+                    TensorRef(numbers[id(x)])
+                    if isinstance(x, keras.KerasTensor)
+                    else x
+                ),
                 (node.arguments.args, node.arguments.kwargs),
             )
             refs = [
@@ -237,9 +263,7 @@ def _nodes_in_order(model: keras.Model) -> list[Any]:
             continue
         history = tensor._keras_history
         node = history.operation._inbound_nodes[history.node_index]
-        waiting = [
-            x for x in node.arguments.keras_tensors if id(x) not in done
-        ]
+        waiting = [x for x in node.arguments.keras_tensors if id(x) not in done]
         if waiting:
             stack.extend(reversed(waiting))
             continue

@@ -1,0 +1,1 @@
+"""Dissection: methods that tell how much every channel matters to a class."""

@@ -1,0 +1,263 @@
+"""Dissection: how much every channel matters to every class."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.classifier import find_classifier
+from drnet_tf.dissection.balance import calibrate_balance
+from drnet_tf.dissection.cdrp import CDRP, GateLearner
+from drnet_tf.dissection.class_means import ClassMeans
+from drnet_tf.dissection.journal import Journal, open_folder
+from drnet_tf.dissection.sampling import draw_images, stream
+from drnet_tf.fingerprints import fingerprint
+from drnet_tf.graph import read_graph
+from drnet_tf.importance import Cdrps, ChannelImportance
+from drnet_tf.names import check_class_names
+from drnet_tf.progress import DelayedBar
+from drnet_tf.sites import gate_sites
+
+CALIBRATION_IMAGES = 40
+# Activations of a batch, which the backward pass needs, stay below about this.
+_BATCH_BYTES = 1 << 30
+_BATCH_SIZES = (128, 64, 32, 16, 8, 4, 2, 1)
+
+
+def dissect(
+    model: keras.Model,
+    dataset: Any,
+    method: CDRP | None = None,
+    *,
+    class_names: Sequence[str],
+    images_per_class: int = 100,
+    seed: int = 0,
+    batch_size: int | None = None,
+    work_dir: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> ChannelImportance:
+    """Dissects a network: one importance vector (CIV) for each class.
+
+    The CIV of class c is the mean of the gates of its images,
+    λ^c = 1/N Σ_i λ_i (DRNet section 3.2). Memory does not grow with the number
+    of images: the dataset is read as a stream, and only sums are kept.
+
+    Args:
+      model: a Functional or Sequential classifier; it is not changed.
+      dataset: training images and labels, read several times: see
+        `drnet_tf.datasets.batches`. Images are as the network expects them.
+      method: settings; by default `CDRP()`.
+      class_names: the network's classes, in the order of its outputs.
+      images_per_class: correctly classified images drawn by seed.
+      seed: decides which images are drawn; same seed, same bytes.
+      batch_size: images optimised at a time; by default as many, at most 128,
+        as keep the activations below about 1 GiB.
+      work_dir: folder where finished batches are kept; a stopped run that is
+        started again with the same arguments goes on there.
+      progress: whether to show a bar with the time left.
+
+    Returns:
+      The importance of every channel to every class; its `diagnostics` hold
+      the balance found, the rate of fallbacks and the histogram of the iterate
+      that was kept.
+
+    Raises:
+      TypeError, ValueError: a model without graph, convolution or class scores;
+        class names that do not fit; a class with too few images; images or
+        labels that are not valid; a work_dir of another run.
+
+    Example:
+      >>> import keras, numpy as np
+      >>> keras.utils.set_random_seed(0)
+      >>> model = keras.Sequential([
+      ...     keras.Input((8, 8, 1)),
+      ...     keras.layers.Conv2D(4, 3, activation="relu", name="conv"),
+      ...     keras.layers.GlobalAveragePooling2D(),
+      ...     keras.layers.Dense(2),
+      ... ])
+      >>> images = np.random.default_rng(0).random((8, 8, 8, 1), "float32")
+      >>> labels = np.argmax(model.predict(images, verbose=0), axis=1)
+      >>> method = CDRP(iterations=3, balance=1.0)
+      >>> names = [f"class {i}" for i in range(2)]
+      >>> try:
+      ...     dissect(model, (images, labels), method, class_names=names)
+      ... except ValueError as error:
+      ...     print("too few images" if "has" in str(error) else error)
+      too few images
+    """
+    method = CDRP() if method is None else method
+    names = _check_model(model, class_names)
+    if work_dir is not None:
+        open_folder(work_dir)
+    size = default_batch_size(model) if batch_size is None else batch_size
+    if size < 1:
+        raise ValueError(f"batch_size: got {batch_size}, expected 1 or more.")
+    learner = GateLearner(model, method)
+    drawn = draw_images(
+        lambda images: np.argmax(
+            model.predict_on_batch(images.astype(np.float32)), axis=1
+        ),
+        dataset,
+        names,
+        images_per_class,
+        seed,
+    )
+    classes = _class_of_position(drawn)
+    config = {
+        **dataclasses.asdict(method),
+        "images_per_class": images_per_class,
+        "seed": seed,
+        "batch_size": size,
+    }
+    mark = fingerprint(model)
+    journal = None
+    if work_dir is not None:
+        plan = {
+            "model": mark,
+            "method": config,
+            "class_names": list(names),
+            "images": hashlib.sha256(np.concatenate(drawn)).hexdigest(),
+        }
+        journal = Journal(work_dir, plan)
+    calibration: dict[str, Any] = {}
+    if method.balance == "auto":
+        balance, trials = calibrate_balance(
+            learner, _first_drawn(dataset, drawn, CALIBRATION_IMAGES)
+        )
+        calibration = {"calibration": [t.as_dict() for t in trials]}
+    else:
+        balance = float(method.balance)
+    means = ClassMeans(len(names), method)
+    bar = DelayedBar(int((classes >= 0).sum()), "image")
+    for number, (positions, images) in enumerate(
+        stream(dataset, classes >= 0, size)
+    ):
+        cdrps = _journaled(
+            journal, number, images, lambda x: learner(x, balance)
+        )
+        means.add(classes[positions], cdrps)
+        if progress:
+            bar.update(means.images)
+    return ChannelImportance(
+        means.scores(names),
+        names,
+        "cdrp",
+        config,
+        {"balance": balance, **calibration, **means.diagnostics(names)},
+        mark,
+    )
+
+
+def learn_cdrps(
+    model: keras.Model,
+    images: np.ndarray,
+    method: CDRP | None = None,
+    *,
+    batch_size: int | None = None,
+) -> Cdrps:
+    """Learns the gates of some images; `dissect` averages them over classes.
+
+    Args:
+      model: a Functional or Sequential classifier; it is not changed.
+      images: `(N, height, width, channels)`, as the network expects them.
+      method: settings; by default `CDRP()`. `balance="auto"` is found on the
+        first 40 of the images.
+      batch_size: images optimised at a time; see `dissect`.
+
+    Returns:
+      One row of gates `(N, C_l)` per image and site. Memory grows with N.
+
+    Raises:
+      TypeError, ValueError: see `dissect`; no image, or images that hold NaN.
+    """
+    method = CDRP() if method is None else method
+    images = np.asarray(images)
+    if not len(images) or not np.isfinite(images).all():
+        raise ValueError(
+            f"images of shape {images.shape}: expected one or more, without "
+            "NaN and infinite values; check how they were loaded."
+        )
+    size = default_batch_size(model) if batch_size is None else batch_size
+    learner = GateLearner(model, method)
+    balance = None
+    if method.balance == "auto":
+        balance, _ = calibrate_balance(learner, images[:CALIBRATION_IMAGES])
+    parts = [
+        learner(images[i : i + size], balance)
+        for i in range(0, len(images), size)
+    ]
+    return Cdrps(
+        gates={
+            site: np.concatenate([part.gates[site] for part in parts])
+            for site in parts[0].gates
+        },
+        flipped=np.concatenate([part.flipped for part in parts]),
+        kl=np.concatenate([part.kl for part in parts]),
+        iteration=np.concatenate([part.iteration for part in parts]),
+    )
+
+
+def default_batch_size(model: keras.Model) -> int:
+    """The largest of 128, 64, ..., 1 whose activations take at most 1 GiB."""
+    elements = sum(
+        int(np.prod([d or 1 for d in x.shape[1:]]))
+        for x in read_graph(model).tensors
+    )
+    # Float32, and about as much again for the gradients on their way back.
+    per_image = 2 * 4 * elements
+    fitting = (s for s in _BATCH_SIZES if s * per_image <= _BATCH_BYTES)
+    return next(fitting, 1)
+
+
+def _check_model(
+    model: keras.Model, class_names: Sequence[str]
+) -> tuple[str, ...]:
+    gate_sites(model)
+    classifier = find_classifier(model)
+    names = check_class_names("dissect", class_names)
+    if len(names) != classifier.num_classes:
+        raise ValueError(
+            f"Model '{model.name}' has {classifier.num_classes} outputs, got "
+            f"{len(names)} class names; pass one name per output, in their "
+            "order."
+        )
+    return names
+
+
+def _class_of_position(drawn: list[np.ndarray]) -> np.ndarray:
+    """`(N,)` int64: the class of each drawn position, -1 for the others."""
+    classes = np.full(1 + max(int(x.max()) for x in drawn), -1, np.int64)
+    for number, positions in enumerate(drawn):
+        classes[positions] = number
+    return classes
+
+
+def _first_drawn(
+    dataset: Any, drawn: list[np.ndarray], count: int
+) -> np.ndarray:
+    """About `count` images, spread over the classes, first drawn first."""
+    per_class = max(1, count // len(drawn))
+    positions = np.concatenate([x[:per_class] for x in drawn])[:count]
+    wanted = np.zeros(1 + int(positions.max()), bool)
+    wanted[positions] = True
+    return np.concatenate([images for _, images in stream(dataset, wanted)])
+
+
+def _journaled(
+    journal: Journal | None,
+    number: int,
+    images: np.ndarray,
+    learn: Callable[[np.ndarray], Cdrps],
+) -> Cdrps:
+    cdrps = journal.load(number, images) if journal else None
+    if cdrps is None:
+        cdrps = learn(images)
+        if journal:
+            journal.save(number, images, cdrps)
+    return cdrps
