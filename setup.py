@@ -31,6 +31,9 @@ REQUIRED = [
     "safetensors>=0.4,<1",
 ]
 
+# Not part of `dev`: gigabytes that only machines with an NVIDIA GPU want.
+GPU = ["tensorflow[and-cuda]>=2.21,<3"]
+
 EXTRAS = {
     # Runs .tflite files: the parity check of a conversion, and its speed.
     "tflite": ["ai-edge-litert>=2.1,<3"],
@@ -78,7 +81,12 @@ setup(
         "drnet_tf": ["data/**", "py.typed"],
     },
     install_requires=REQUIRED,
-    extras_require={**EXTRAS, "tfmot": TFMOT, "dev": DEVELOPMENT},
+    extras_require={
+        **EXTRAS,
+        "gpu": GPU,
+        "tfmot": TFMOT,
+        "dev": DEVELOPMENT,
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",
