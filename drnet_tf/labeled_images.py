@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -102,7 +101,7 @@ class LabeledImages:
             numbers.append(self.class_names.index(name))
         return self._rows(np.flatnonzero(np.isin(self.labels, numbers)))
 
-    def take(self, images_per_class: int, *, seed: int = 0) -> LabeledImages:
+    def draw(self, images_per_class: int, *, seed: int = 0) -> np.ndarray:
         """Draws as many images of every class that has any, by seed.
 
         Args:
@@ -110,31 +109,34 @@ class LabeledImages:
           seed: the same seed draws the same images.
 
         Returns:
-          The drawn images in their old order.
+          Their positions, int64, rising.
 
         Raises:
           ValueError: a class has fewer images.
         """
         if images_per_class < 1:
             raise ValueError(
-                f"LabeledImages.take: images_per_class is {images_per_class}, "
+                f"LabeledImages: images_per_class is {images_per_class}, "
                 "expected 1 or more."
             )
         random = np.random.default_rng(seed)
-        rows = []
+        rows = [np.zeros(0, np.int64)]
         for number in np.unique(self.labels):
             found = np.flatnonzero(self.labels == number)
             if len(found) < images_per_class:
                 raise ValueError(
-                    f"LabeledImages.take: class '{self.class_names[number]}' "
-                    f"has {len(found)} images, expected {images_per_class} or "
+                    f"LabeledImages: class '{self.class_names[number]}' has "
+                    f"{len(found)} images, expected {images_per_class} or "
                     "more; ask for fewer images_per_class."
                 )
             rows.append(random.choice(found, images_per_class, replace=False))
-        return self._rows(np.sort(np.concatenate(rows)) if rows else [])
+        return np.sort(np.concatenate(rows))
 
-    def _rows(self, rows: Any) -> LabeledImages:
-        rows = np.asarray(rows, np.int64)
+    def take(self, images_per_class: int, *, seed: int = 0) -> LabeledImages:
+        """Returns the images that `draw` draws, in their old order."""
+        return self._rows(self.draw(images_per_class, seed=seed))
+
+    def _rows(self, rows: np.ndarray) -> LabeledImages:
         return LabeledImages(
             self.images[rows], self.labels[rows], self.class_names
         )
