@@ -8,7 +8,7 @@ import numpy as np
 
 from drnet_tf.importance import ChannelImportance
 
-RULES = ("union", "xor")
+RULES = ("union", "xor", "mean")
 
 
 def subtask_scores(
@@ -19,8 +19,10 @@ def subtask_scores(
     Args:
       importance: the CIVs λ^c.
       classes: the sub-task.
-      rule: "union" (the maximum over the classes) or "xor" (the absolute
-        difference of two).
+      rule: "union" (the maximum over the classes, Eq. 3 of DRNet), "xor" (the
+        absolute difference of two, Eq. 4) or "mean" (the mean over the classes:
+        not DRNet's; of two masks of one size it keeps channels that serve
+        several classes a little before those that serve one only).
 
     Raises:
       ValueError: an unknown class or rule, or "xor" for other than two classes.
@@ -33,13 +35,16 @@ def subtask_scores(
       ... )
       >>> subtask_scores(importance, ("cat", "dog"), "xor")["relu"].tolist()
       [0.25, 0.0, 0.5]
+      >>> subtask_scores(importance, ("cat", "dog"), "mean")["relu"].tolist()
+      [0.625, 0.0, 0.75]
     """
     check_rule(rule, classes)
     rows = importance.class_rows(classes)
     if rule == "xor":
         a, b = rows
         return {s: np.abs(x[a] - x[b]) for s, x in importance.scores.items()}
-    return {s: x[rows].max(axis=0) for s, x in importance.scores.items()}
+    combine = np.max if rule == "union" else np.mean
+    return {s: combine(x[rows], axis=0) for s, x in importance.scores.items()}
 
 
 def check_rule(rule: str, classes: Sequence[str]) -> None:

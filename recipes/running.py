@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from absl import app, logging
+from absl import app, flags, logging
 from drnet_tflite.native_log import native_log_hidden
 
 _FAILED = 2
@@ -33,6 +33,9 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _guarded(main: Callable[[], None], arguments: list[str]) -> int:
+    if flags.FLAGS["verbosity"].using_default_value:
+        # TFDS tells at length what it reads.
+        logging.set_verbosity(logging.WARNING)
     try:
         if arguments:
             raise ValueError(

@@ -1,0 +1,54 @@
+"""The flags by which recipes name their images, and what opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+if TYPE_CHECKING:
+    import keras
+
+_DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "The images: a prepared TFDS name such as cifar10, or a folder that holds "
+    "<split>/<class>/*.jpg|png.",
+    required=True,
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Where TFDS keeps its data; by default its own folder."
+)
+_PREPROCESSING = flags.DEFINE_string(
+    "preprocessing",
+    "none",
+    "What the network expects of pixels 0..255: a name (none, unit, zero_one, "
+    "cifar10, imagenet_torch, efficientnet_lite) or mean/std, e.g. 127/128.",
+)
+
+
+def settings() -> dict[str, str | None]:
+    """The values of the flags, for a result's JSON."""
+    return {f.name: f.value for f in (_DATA, _DATA_DIR, _PREPROCESSING)}
+
+
+def open_split(
+    model: keras.Model, split: str
+) -> tuple[Iterable[Any], tuple[str, ...]]:
+    """Opens a split in the size and scale that the network expects.
+
+    Returns:
+      The images and labels, read as they are needed, and the class names.
+    """
+    from drnet_tf.datasets import stream_split
+    from drnet_tf.preprocessing import parse_preprocessing
+
+    preprocessing = parse_preprocessing(_PREPROCESSING.value)
+    images = stream_split(
+        _DATA.value,
+        split,
+        image_shape=model.input_shape[1:],
+        data_dir=_DATA_DIR.value,
+    )
+    return preprocessing.of(images), images.class_names
