@@ -4,6 +4,7 @@
 #   make test         run the tests; ARGS="-k masks" for some of them
 #   make lint         ruff and mypy
 #   make format       let ruff sort imports and lay out the code
+#   make build-files  write Bazel's targets anew, after an import has changed
 #   make wheel        build dist/*.whl
 #   make clean        remove what the commands above made, environment included
 #
@@ -22,7 +23,7 @@ TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_CPP_MIN_LOG_LEVEL
 
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test lint format wheel clean
+.PHONY: help quickstart test lint format build-files wheel clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -41,6 +42,9 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
+
+build-files:
+	$(PYTHON) -m tools.write_build_files
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel

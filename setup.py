@@ -19,8 +19,8 @@ VERSION = runpy.run_path(str(ROOT / "drnet_tf" / "version.py"))["VERSION"]
 REQUIRED = [
     # The backend that runs, compiles and converts the networks.
     "tensorflow>=2.21,<3",
-    # The models themselves. TensorFlow asks for Keras 3.12, too old a graph API.
-    # Keras 3.15 needs Python 3.11, hence `python_requires` below.
+    # The models themselves. TensorFlow would take 3.12, but drnet_tf/graph.py
+    # reads Keras' own graph, as 3.15 keeps it. Keras 3.15 needs Python 3.11.
     "keras>=3.15,<4",
     # Scores and masks are NumPy arrays; 2.0 settled the scalar types.
     "numpy>=2.0,<3",

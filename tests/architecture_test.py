@@ -169,7 +169,7 @@ def keras_src_uses(modules: list[Module]) -> list[str]:
     for module in modules:
         if module.path in MAY_READ_KERAS_SRC:
             continue
-        for node in ast.walk(ast.parse(module.source)):
+        for node in ast.walk(module.tree):
             private = (
                 ast.unparse(node) == "keras.src"
                 if isinstance(node, ast.Attribute)
@@ -218,7 +218,7 @@ def long_functions(modules: list[Module]) -> list[str]:
         f"{module.path}:{node.lineno}: the body of {node.name} has {lines} "
         f"lines, at most {MAX_BODY_LINES}; split it."
         for module in modules
-        for node in ast.walk(ast.parse(module.source))
+        for node in ast.walk(module.tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := _body_lines(node)) > MAX_BODY_LINES
     ]
@@ -234,7 +234,7 @@ def asserts(modules: list[Module]) -> list[str]:
     return [
         f"{module.path}:{node.lineno}: assert; raise what says the way out."
         for module in modules
-        for node in ast.walk(ast.parse(module.source))
+        for node in ast.walk(module.tree)
         if isinstance(node, ast.Assert)
     ]
 

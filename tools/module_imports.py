@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 from collections.abc import Collection
 from pathlib import Path
 
@@ -34,6 +35,11 @@ class Module:
     name: str
     path: str
     source: str
+
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """The parsed source."""
+        return ast.parse(self.source, self.path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +97,7 @@ def imports_of(module: Module, known: Collection[str]) -> list[Import]:
       ['drnet_tf.masks', 'drnet_tf']
     """
     visitor = _ImportVisitor(known)
-    visitor.visit(ast.parse(module.source, module.path))
+    visitor.visit(module.tree)
     return visitor.found
 
 
