@@ -1,6 +1,6 @@
-"""Runs the rules over a graph: what every channel is, who needs it, what stays.
+"""Runs the rules over a graph: what each channel is, who needs it, what stays.
 
-1. Forward, each tensor gets its channels: which go together, which are constant.
+1. Forward, each tensor gets its channels: which are tied, which are constant.
 2. Backward, each call marks the input channels that its needed outputs need.
 3. A set of tied channels is kept if one of them is needed or pinned.
 4. Layers that cannot do without keep more (`Rule.complete`).

@@ -98,7 +98,7 @@ def prune(
     silenced = silence(flow)
     small, tensors = rebuild(model, flow)
     if verify:
-        check_equal(model, flow, small, tensors)
+        check_equal(flow, small, tensors)
     return PrunedModel(small, account(model, small, flow, silenced))
 
 

@@ -97,8 +97,8 @@ class PruneReport:
 
     def __str__(self) -> str:
         lines = [
-            f"Pruned '{self.model}': {self.masked_removed:,} of {self.masked:,} "
-            "masked channels removed",
+            f"Pruned '{self.model}': {self.masked_removed:,} of "
+            f"{self.masked:,} masked channels removed",
             _totals(
                 "parameters", self.parameters_before, self.parameters_after
             ),

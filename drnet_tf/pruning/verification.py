@@ -1,31 +1,34 @@
-"""Runs the masked and the small network and compares them layer by layer."""
+"""Runs the masked and the small network and compares them layer by layer.
+
+Both run in float64, so that what differs is the networks and not the rounding:
+in float32 two orders of one sum can differ by more than the tolerance.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from drnet_tf.graph import Call, replay
-from drnet_tf.pruning.channel_flow import ChannelFlow
+from drnet_tf.graph import Call, Graph, read_graph, replay
+from drnet_tf.pruning.channel_flow import ChannelFlow, MaskedSite
 
-TOLERANCE = 1e-5  # of the tensor's largest absolute value, in float32
+TOLERANCE = 1e-5  # of the tensor's largest absolute value
 _IMAGES = 2
 _OPEN_SIZE = 32  # stands for an axis of any length
 
 
 def check_equal(
-    model: keras.Model,
     flow: ChannelFlow,
     small: keras.Model,
-    tensors: dict[int, keras.KerasTensor],
+    tensors: Mapping[int, keras.KerasTensor],
     seed: int = 0,
 ) -> None:
     """Compares every value that the outputs depend on.
 
     Args:
-      model: the full network.
       flow: the complete analysis.
       small: the small network.
       tensors: its tensors, by the number of the full network's.
@@ -34,92 +37,123 @@ def check_equal(
     Raises:
       ValueError: names the first layer that differs.
     """
-    inputs = _random_inputs(model, seed)
-    masked = _masked_values(flow, inputs)
-    numbers = [x for x in sorted(tensors) if x in masked]
-    probe = keras.Model(small.inputs, [tensors[x] for x in numbers])
-    values = keras.tree.flatten(probe(inputs, training=False))
-    producers = flow.graph.producers()
-    for number, value in zip(numbers, values, strict=True):
-        call = producers[number]
-        expected, places = _expected(flow, call, number, masked[number])
-        found = np.take(_numpy(value), places, flow[number].axis)
-        scale = max(float(np.abs(expected).max(initial=0)), 1e-30)
-        difference = float(np.abs(found - expected).max(initial=0)) / scale
-        if not difference <= _tolerance(value):
-            raise ValueError(
-                f"prune, layer '{call.name}': its values differ from the "
-                f"masked network's by {difference:.2g} of their scale, "
-                f"expected {_tolerance(value):.2g} at most; please report "
-                "this with the model."
+    inputs = _random_inputs(small, seed)
+    expected = _run_precisely(flow.graph, inputs, flow.masks)
+    graph = read_graph(small)
+    found = _run_precisely(graph, inputs, {})
+    numbers = {id(tensor): i for i, tensor in enumerate(graph.tensors)}
+    for call in flow.graph.calls:
+        for tensor in call.outputs:
+            number = numbers.get(id(tensors.get(tensor)))
+            if number is None:
+                continue
+            difference = _difference(
+                flow, call, tensor, expected[tensor], found[number]
             )
+            if not difference <= TOLERANCE:
+                raise ValueError(
+                    f"prune, layer '{call.name}': its values differ from the "
+                    f"masked network's by {difference:.2g} of their scale, "
+                    f"expected {TOLERANCE:.2g} at most; please report this "
+                    "with the model."
+                )
 
 
-def _random_inputs(model: keras.Model, seed: int) -> list[Any]:
+def _random_inputs(model: keras.Model, seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
     return [
-        keras.ops.convert_to_tensor(
-            generator.normal(
-                size=[x.shape[0] or _IMAGES]
-                + [size or _OPEN_SIZE for size in x.shape[1:]]
-            ).astype("float32"),
-            dtype=x.dtype,
+        generator.normal(
+            size=[x.shape[0] or _IMAGES]
+            + [size or _OPEN_SIZE for size in x.shape[1:]]
         )
         for x in model.inputs
     ]
 
 
-def _masked_values(flow: ChannelFlow, inputs: list[Any]) -> dict[int, Any]:
-    """Every tensor of the masked network."""
-    values: dict[int, Any] = {}
+def _run_precisely(
+    graph: Graph, inputs: list[np.ndarray], masks: Mapping[int, MaskedSite]
+) -> dict[int, np.ndarray]:
+    """Every tensor of a masked network, computed in float64."""
+    tensors: dict[int, keras.KerasTensor] = {}
+    twins: dict[int, keras.Operation] = {}
 
-    def run(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        outputs = keras.tree.flatten(call.operation(*args, **kwargs))
-        for place, tensor in enumerate(call.outputs):
-            if tensor in flow.masks:
-                site = flow.masks[tensor]
-                keep = site.keep.reshape(-1, *[1] * (-site.axis - 1))
-                outputs[place] = outputs[place] * keras.ops.cast(
-                    keep, outputs[place].dtype
-                )
-            values[tensor] = _numpy(outputs[place])
+    def call(step: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        key = id(step.operation)
+        new = key not in twins
+        if new:
+            twins[key] = _in_float64(step.operation)
+        outputs = keras.tree.flatten(twins[key](*args, **kwargs))
+        if new and isinstance(step.operation, keras.layers.Layer):
+            twins[key].set_weights(step.operation.get_weights())
+        for place, tensor in enumerate(step.outputs):
+            if tensor in masks:
+                outputs[place] = _masked(outputs[place], masks[tensor])
+            tensors[tensor] = outputs[place]
         return outputs
 
-    replay(flow.graph, inputs, run)
-    return values
+    symbols = [
+        keras.Input(
+            batch_shape=graph.tensors[x].shape,
+            dtype=_precise(graph.tensors[x].dtype),
+        )
+        for x in graph.inputs
+    ]
+    replay(graph, symbols, call)
+    probe = keras.Model(symbols, list(tensors.values()))
+    values = [
+        keras.ops.convert_to_tensor(x, dtype=symbol.dtype)
+        for x, symbol in zip(inputs, symbols, strict=True)
+    ]
+    results = keras.tree.flatten(probe(values, training=False))
+    arrays = [keras.ops.convert_to_numpy(x) for x in results]
+    return dict(zip(tensors, arrays, strict=True))
 
 
-def _expected(
-    flow: ChannelFlow, call: Call, number: int, masked: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Values to find, and at which of the small tensor's channels."""
-    channels = flow[number]
+def _in_float64(operation: keras.Operation) -> keras.Operation:
+    config = operation.get_config()
+    if "dtype" in config:
+        config["dtype"] = "float64"
+    return type(operation).from_config(config)
+
+
+def _masked(tensor: keras.KerasTensor, site: MaskedSite) -> keras.KerasTensor:
+    keep = site.keep.reshape(-1, *[1] * (-site.axis - 1)).astype(float)
+    return keras.layers.Rescaling(keep.tolist(), dtype="float64")(tensor)
+
+
+def _precise(dtype: str) -> str:
+    is_float = keras.backend.is_float_dtype(dtype)
+    return "float64" if is_float else dtype
+
+
+def _difference(
+    flow: ChannelFlow,
+    call: Call,
+    tensor: int,
+    expected: np.ndarray,
+    found: np.ndarray,
+) -> float:
+    """Largest difference where a reader relies on it, relative to the scale."""
+    channels = flow[tensor]
     kept = flow.kept(channels)
     places = np.flatnonzero(channels.needed[kept])
-    expected = np.take(masked, kept[places], channels.axis)
+    found = np.take(found, places, channels.axis)
+    expected = np.take(expected, kept[places], channels.axis)
     if call.name in flow.head and _is_probability(flow, call):
         expected = expected / expected.sum(channels.axis, keepdims=True)
-    return expected, places
+    scale = max(float(np.abs(expected).max(initial=0)), 1e-30)
+    return float(np.abs(found - expected).max(initial=0)) / scale
 
 
-def _is_probability(flow: ChannelFlow, call: Call) -> bool:
+def _is_probability(flow: ChannelFlow, call: Call | None) -> bool:
     """Whether a softmax stands between the classifier and the call's end."""
     producers = flow.graph.producers()
     while call is not None and call.name in flow.head:
-        operation = call.operation
-        activation = getattr(operation, "activation", None)
-        if isinstance(operation, keras.layers.Softmax) or (
-            activation is keras.activations.softmax
+        activation = getattr(call.operation, "activation", None)
+        if (
+            isinstance(call.operation, keras.layers.Softmax)
+            or activation is keras.activations.softmax
         ):
             return True
         call = producers.get(call.inputs[0])
     return False
-
-
-def _numpy(tensor: Any) -> np.ndarray:
-    return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-
-
-def _tolerance(tensor: Any) -> float:
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    return {"float32": TOLERANCE, "float64": TOLERANCE}.get(dtype, 0.05)

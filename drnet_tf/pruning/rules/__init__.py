@@ -18,7 +18,6 @@ from drnet_tf.pruning.rules import (
     softmax,
     spatial,
 )
-
 from drnet_tf.pruning.rules.registry import find_rule
 
 __all__ = [

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import Channels, ChannelFlow
+from drnet_tf.pruning.channel_flow import ChannelFlow, Channels
 from drnet_tf.pruning.rules import activations
 from drnet_tf.pruning.rules.convolution_shapes import channel_axis, is_padded
 from drnet_tf.pruning.rules.registry import Part, Rule, register_rule
