@@ -20,9 +20,8 @@ _SUFFIXES = (".jpg", ".jpeg", ".png")
 class ImageStream:
     """Labelled images that are read anew in each pass, always in one order.
 
-    Iterating gives batches `(images, labels)`: images `(n, height, width,
-    channels)` uint8, labels `(n,)` int64. Only a few batches are held in
-    memory, however many images there are.
+    Iterating gives batches: images `(n, height, width, channels)` uint8, labels
+    `(n,)` int64. Only a few are in memory, however many images there are.
 
     Attributes:
       dataset: the same as a `tf.data.Dataset` of single `(image, label)`.
@@ -182,7 +181,10 @@ def open_tfds(
         return fit_image(image, shape), label
 
     pairs = builder.as_dataset(
-        split=split, as_supervised=True, shuffle_files=False
+        split=split,
+        as_supervised=True,
+        # TFDS would keep small datasets in memory.
+        read_config=tfds.ReadConfig(try_autocache=False),
     )
     dataset = pairs.map(
         fit, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
