@@ -177,9 +177,13 @@ def per_image_gate_model(model: keras.Model) -> keras.Model:
     return _rebuild(model, bound, list(vectors.values()))
 
 
+def gate_name(site: GateSite) -> str:
+    """The name of the `ChannelGate` that `gate_model` puts at a site."""
+    return f"{site.name}_gate".replace("/", "_").replace(":", "_")
+
+
 def _open_gate(site: GateSite, dtype: Any) -> ChannelGate:
-    name = site.name.replace("/", "_").replace(":", "_")
-    return ChannelGate(site.axis, name=f"{name}_gate", dtype=dtype)
+    return ChannelGate(site.axis, name=gate_name(site), dtype=dtype)
 
 
 def _rebuild(

@@ -11,7 +11,7 @@ Reproduces section 3.1 of DRNet. Example:
   python recipes/build_civ.py --model=vgg16.keras --data=cifar10 \
     --preprocessing=cifar10 --output=vgg16_civ.safetensors
 
-VGG16, 100 images for each of 10 classes of CIFAR-10: about 4 minutes on 2 cores.
+VGG16, 100 images for each of CIFAR-10's 10 classes: 4 minutes on 2 cores.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _IMAGES = flags.DEFINE_integer("images_per_class", 100, "Images of each class.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _BATCH = flags.DEFINE_integer("batch_size", None, "Images at a time.")
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder of finished batches.")
-_BALANCE = flags.DEFINE_string("balance", "auto", "auto, or a number; 1: paper.")
+_BALANCE = flags.DEFINE_string("balance", "auto", "auto or a number; 1: paper")
 _ON_FLIP = flags.DEFINE_string(
     "on_flip", "best_iterate", "best_iterate, ones, exclude or reset."
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 if TYPE_CHECKING:
     import keras
+
+    from drnet_tf.datasets import LabeledImages
 
 _DATA = flags.DEFINE_string(
     "data",
@@ -31,6 +33,28 @@ _PREPROCESSING = flags.DEFINE_string(
 def settings() -> dict[str, str | None]:
     """The values of the flags, for a result's JSON."""
     return {f.name: f.value for f in (_DATA, _DATA_DIR, _PREPROCESSING)}
+
+
+def load(
+    model: keras.Model,
+    split: str,
+    class_names: Sequence[str],
+    images_per_class: int,
+    seed: int,
+) -> LabeledImages:
+    """Draws images of a split by seed, in the size and scale expected."""
+    from drnet_tf.datasets import LabeledImages, load_split
+    from drnet_tf.preprocessing import parse_preprocessing
+
+    raw = load_split(
+        _DATA.value,
+        split,
+        image_shape=model.input_shape[1:],
+        data_dir=_DATA_DIR.value,
+        class_names=class_names,
+    ).take(images_per_class, seed=seed)
+    images = parse_preprocessing(_PREPROCESSING.value)(raw.images)
+    return LabeledImages(images, raw.labels, raw.class_names)
 
 
 def open_split(
