@@ -1,7 +1,45 @@
-"""Dissects a trained Keras classifier into small networks for a few classes."""
+"""Dissects a trained Keras classifier into small networks for a few classes.
+
+`dissect` learns once how much every channel matters to every class; `DRNet`
+then gives the small network of any few classes, exact and made of plain Keras
+layers. See README.md for a tour and docs/architecture.md for the house.
+"""
 
 from __future__ import annotations
 
+from drnet_tf.costs import count_costs, count_masked_costs
+from drnet_tf.dissection.cdrp import CDRP
+from drnet_tf.dissection.dissect import dissect, learn_cdrps
+from drnet_tf.evaluation import Evaluation, evaluate
+from drnet_tf.gates import ChannelGate, apply_mask, gate_model
+from drnet_tf.importance import Cdrps, ChannelImportance
+from drnet_tf.masks import ChannelMask, union, xor
+from drnet_tf.pruning import PrunedModel, prune
+from drnet_tf.sites import GateSite, gate_sites
+from drnet_tf.subtasks import DRNet, SubTask
 from drnet_tf.version import VERSION as __version__
 
-__all__ = ["__version__"]
+__all__ = [
+    "CDRP",
+    "Cdrps",
+    "ChannelGate",
+    "ChannelImportance",
+    "ChannelMask",
+    "DRNet",
+    "Evaluation",
+    "GateSite",
+    "PrunedModel",
+    "SubTask",
+    "__version__",
+    "apply_mask",
+    "count_costs",
+    "count_masked_costs",
+    "dissect",
+    "evaluate",
+    "gate_model",
+    "gate_sites",
+    "learn_cdrps",
+    "prune",
+    "union",
+    "xor",
+]

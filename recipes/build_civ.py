@@ -18,10 +18,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import data_flags
 import running
 from absl import flags
+
+if TYPE_CHECKING:
+    from drnet_tf.dissection.cdrp import CDRP
+    from drnet_tf.importance import ChannelImportance
 
 _MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
 _OUTPUT = flags.DEFINE_string(
@@ -51,20 +56,12 @@ def main() -> None:
     import keras
 
     from drnet_tf.artifacts import check_writable, write_json
-    from drnet_tf.dissection.cdrp import CDRP
     from drnet_tf.dissection.dissect import dissect
 
     summary = Path(_OUTPUT.value).with_suffix(".json")
     check_writable(_OUTPUT.value)
     check_writable(summary)
-    balance = _BALANCE.value
-    method = CDRP(
-        iterations=_ITERATIONS.value,
-        gamma=_GAMMA.value,
-        on_flip=_ON_FLIP.value,
-        balance=balance if balance == "auto" else float(balance),
-        dtype_policy=_POLICY.value,
-    )
+    method = _method()
     model = keras.models.load_model(_MODEL.value, compile=False)
     images, class_names = data_flags.open_split(model, _SPLIT.value)
     start = time.monotonic()
@@ -81,25 +78,39 @@ def main() -> None:
     seconds = time.monotonic() - start
     importance.save(_OUTPUT.value)
     settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    write_json(
-        summary,
-        {
-            "settings": settings,
-            "fingerprint": importance.fingerprint,
-            "classes": importance.class_names,
-            "diagnostics": importance.diagnostics,
-            "seconds": seconds,
-        },
+    figures = {
+        "fingerprint": importance.fingerprint,
+        "classes": importance.class_names,
+        "diagnostics": importance.diagnostics,
+        "seconds": seconds,
+    }
+    write_json(summary, {"settings": settings, **figures})
+    _print_summary(importance, seconds)
+    print(f"  CIVs in {_OUTPUT.value}, settings and figures in {summary}")
+
+
+def _method() -> CDRP:
+    from drnet_tf.dissection.cdrp import CDRP
+
+    balance = _BALANCE.value
+    return CDRP(
+        iterations=_ITERATIONS.value,
+        gamma=_GAMMA.value,
+        on_flip=_ON_FLIP.value,
+        balance=balance if balance == "auto" else float(balance),
+        dtype_policy=_POLICY.value,
     )
+
+
+def _print_summary(importance: ChannelImportance, seconds: float) -> None:
     found = importance.diagnostics
     print(f"{importance} in {seconds:.0f} s")
     print(
         f"  balance {found['balance']:g}, fallbacks "
-        f"{100 * found['fallback_rate']:.1f} %, gates at zero "
-        f"{100 * found['zero_gates']:.1f} %, median KL "
+        f"{found['fallback_rate']:.1%}, gates at zero "
+        f"{found['zero_gates']:.1%}, median KL "
         f"{found['kl']['median']:.3f} nats"
     )
-    print(f"  CIVs in {_OUTPUT.value}, settings and figures in {summary}")
 
 
 if __name__ == "__main__":

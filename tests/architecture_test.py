@@ -30,11 +30,13 @@ RANKS = {
         "preprocessing",
         "digits",
         "models",
+        "masked_network",
     },
     4: {"dissection", "pruning", "evaluation"},
-    5: {"budgets", "subnetworks"},
+    5: {"budgets", "subnetworks", "survey"},
     6: {"subtasks"},
-    7: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py
+    7: {"table_study"},
+    8: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}
 

@@ -26,6 +26,7 @@ from keras import ops
 from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.dissection import autodiff
 from drnet_tf.dissection.precision import with_dtype_policy
+from drnet_tf.dissection.routing import learn_gates
 from drnet_tf.gates import per_image_gate_model
 from drnet_tf.importance import Cdrps
 from drnet_tf.sites import gate_sites
@@ -191,77 +192,3 @@ def _forward(
         return log_probabilities(outputs, probabilities)
 
     return forward
-
-
-def learn_gates(
-    forward: Callable[[Any], Any], ones: Any, settings: Any, on_flip: str
-) -> tuple[Any, Any, Any, Any]:
-    """The optimisation of section 3.1 for a batch of images.
-
-    Args:
-      forward: gates `(batch, channels)` -> log-probabilities `(batch, K)`.
-      ones: open gates, `(batch, channels)` float32.
-      settings: `(6,)`: T, learning rate, momentum, γ, lowest, highest gate.
-      on_flip: see `CDRP`.
-
-    Returns:
-      gates `(batch, channels)`; flipped `(batch,)` bool: the last state's top-1
-      class is another one; KL `(batch,)` in nats and number of updates
-      `(batch,)` int32 of the returned gates.
-    """
-    updates, rate, momentum, gamma, low, high = (settings[i] for i in range(6))
-    target = forward(ones)
-    top_class = ops.argmax(target, axis=1)
-    probabilities = ops.exp(target)
-
-    def divergence(gates: Any) -> tuple[Any, tuple[Any, Any]]:
-        log_q = forward(gates)
-        kl = ops.sum(probabilities * (target - log_q), axis=1)
-        # A network driven to overflow has no class any more.
-        kept = (ops.argmax(log_q, axis=1) == top_class) & ops.isfinite(kl)
-        return ops.sum(kl), (kl, kept)
-
-    def step(gates: Any, velocity: Any, slope: Any) -> tuple[Any, Any]:
-        slope = slope + gamma * ops.sign(gates)
-        velocity = momentum * velocity - rate * slope
-        return ops.clip(gates + velocity, low, high), velocity
-
-    def examine(count: Any, gates: Any, kl: Any, kept: Any, best: Any) -> Any:
-        loss = kl + gamma * ops.sum(ops.abs(gates), axis=1)
-        better = kept & (loss < best[0])
-        found = (loss, gates, kl, ops.full_like(best[3], count))
-        return tuple(
-            ops.where(better[:, None] if len(b.shape) == 2 else better, f, b)
-            for f, b in zip(found, best, strict=True)
-        )
-
-    def body(count: Any, state: Any) -> Any:
-        gates, velocity, best = state
-        slope, (kl, kept) = autodiff.gradient(divergence, gates)
-        slope = ops.where(ops.isfinite(slope), slope, 0.0)
-        if on_flip == "best_iterate":
-            best = examine(count, gates, kl, kept, best)
-        gates, velocity = step(gates, velocity, slope)
-        if on_flip == "reset":
-            gates = ops.where(kept[:, None], gates, 1.0)
-            velocity = ops.where(kept[:, None], velocity, 0.0)
-        return gates, velocity, best
-
-    none = ops.zeros_like(ones[:, 0])
-    best = (gamma * ops.sum(ones, axis=1), ones, none, ops.cast(none, "int32"))
-    # At open gates q = p, where the gradient of the KL term is zero: the first
-    # update needs no pass through the network.
-    gates, velocity = step(ones, ops.zeros_like(ones), ops.zeros_like(ones))
-    updates = ops.cast(updates, "int32")
-    gates, _, best = ops.fori_loop(1, updates, body, (gates, velocity, best))
-    _, (kl, kept) = divergence(gates)
-    flipped = ops.logical_not(kept)
-    if on_flip == "best_iterate":
-        _, gates, kl, iteration = examine(updates, gates, kl, kept, best)
-        return gates, flipped, kl, iteration
-    return (
-        ops.where(kept[:, None], gates, 1.0),
-        flipped,
-        ops.where(kept, kl, 0.0),
-        ops.where(kept, updates, 0),
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -108,7 +108,6 @@ def dissect(
         images_per_class,
         seed,
     )
-    classes = _class_of_position(drawn)
     config = {
         **dataclasses.asdict(method),
         "images_per_class": images_per_class,
@@ -116,42 +115,76 @@ def dissect(
         "batch_size": size,
     }
     mark = fingerprint(model)
-    journal = None
-    if work_dir is not None:
-        plan = {
-            "model": mark,
-            "method": config,
-            "class_names": list(names),
-            "images": hashlib.sha256(np.concatenate(drawn)).hexdigest(),
-        }
-        journal = Journal(work_dir, plan)
-    calibration: dict[str, Any] = {}
-    if method.balance == "auto":
-        balance, trials = calibrate_balance(
-            learner, _first_drawn(dataset, drawn, CALIBRATION_IMAGES)
-        )
-        calibration = {"calibration": [t.as_dict() for t in trials]}
-    else:
-        balance = float(method.balance)
-    means = ClassMeans(len(names), method)
-    bar = DelayedBar(int((classes >= 0).sum()), "image")
-    for number, (positions, images) in enumerate(
-        stream(dataset, classes >= 0, size)
-    ):
-        cdrps = _journaled(
-            journal, number, images, lambda x: learner(x, balance)
-        )
-        means.add(classes[positions], cdrps)
-        if progress:
-            bar.update(means.images)
+    journal = _open_journal(work_dir, mark, config, names, drawn)
+    balance, found = _balance(learner, dataset, drawn)
+    means = _class_means(
+        learner, balance, dataset, drawn, size, journal, progress
+    )
     return ChannelImportance(
         means.scores(names),
         names,
         "cdrp",
         config,
-        {"balance": balance, **calibration, **means.diagnostics(names)},
+        {"balance": balance, **found, **means.diagnostics(names)},
         mark,
     )
+
+
+def _open_journal(
+    work_dir: str | os.PathLike[str] | None,
+    mark: str,
+    config: dict[str, Any],
+    class_names: tuple[str, ...],
+    drawn: list[np.ndarray],
+) -> Journal | None:
+    if work_dir is None:
+        return None
+    plan = {
+        "model": mark,
+        "method": config,
+        "class_names": list(class_names),
+        "images": hashlib.sha256(np.concatenate(drawn)).hexdigest(),
+    }
+    return Journal(work_dir, plan)
+
+
+def _balance(
+    learner: GateLearner, dataset: Any, drawn: list[np.ndarray]
+) -> tuple[float, dict[str, Any]]:
+    """The balance to use, and the trials that found it."""
+    asked = learner.method.balance
+    if not isinstance(asked, str):
+        return float(asked), {}
+    images = _first_drawn(dataset, drawn, CALIBRATION_IMAGES)
+    balance, trials = calibrate_balance(learner, images)
+    return balance, {"calibration": [trial.as_dict() for trial in trials]}
+
+
+def _class_means(
+    learner: GateLearner,
+    balance: float,
+    dataset: Any,
+    drawn: list[np.ndarray],
+    batch_size: int,
+    journal: Journal | None,
+    progress: bool,
+) -> ClassMeans:
+    """Learns the gates of the drawn images, batch by batch."""
+    classes = _class_of_position(drawn)
+    means = ClassMeans(len(drawn), learner.method)
+    bar = DelayedBar(int((classes >= 0).sum()), "image")
+    for number, (positions, images) in enumerate(
+        stream(dataset, classes >= 0, batch_size)
+    ):
+        cdrps = journal.load(number, images) if journal else None
+        if cdrps is None:
+            cdrps = learner(images, balance)
+            if journal:
+                journal.save(number, images, cdrps)
+        means.add(classes[positions], cdrps)
+        if progress:
+            bar.update(means.images)
+    return means
 
 
 def learn_cdrps(
@@ -247,17 +280,3 @@ def _first_drawn(
     wanted = np.zeros(1 + int(positions.max()), bool)
     wanted[positions] = True
     return np.concatenate([images for _, images in stream(dataset, wanted)])
-
-
-def _journaled(
-    journal: Journal | None,
-    number: int,
-    images: np.ndarray,
-    learn: Callable[[np.ndarray], Cdrps],
-) -> Cdrps:
-    cdrps = journal.load(number, images) if journal else None
-    if cdrps is None:
-        cdrps = learn(images)
-        if journal:
-            journal.save(number, images, cdrps)
-    return cdrps

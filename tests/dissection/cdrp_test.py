@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from drnet_tf.dissection.cdrp import CDRP, GateLearner, learn_gates
+from drnet_tf.dissection.cdrp import CDRP, GateLearner
 from drnet_tf.dissection.dissect import learn_cdrps
+from drnet_tf.dissection.routing import learn_gates
 from drnet_tf.sites import gate_sites
 
 # What 0, 10, 20, 25, 26, 27, 28 and 29 updates leave of a gate that sees the
