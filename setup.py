@@ -40,7 +40,11 @@ EXTRAS = {
     # Draws the figures of the HTML page.
     "report": ["matplotlib>=3.9,<4"],
     # Datasets by name, such as `cifar10`; image folders do without it.
-    "data": ["tensorflow-datasets>=4.9.10,<5"],
+    "data": [
+        "tensorflow-datasets>=4.9.10,<5",
+        # It imports this one, too, but 4.9.10 forgets to say so.
+        "importlib_resources>=6",
+    ],
 }
 
 DEVELOPMENT = [

@@ -32,8 +32,8 @@ SOURCES = (
 )
 # Distribution -> the name that imports it, where they differ.
 IMPORT_NAMES = {"absl-py": "absl"}
-# Named for programs beside this one; see setup.py.
-NOT_IMPORTED = {"tensorflow-model-optimization"}
+# For programs beside this one, and for another package; see setup.py.
+NOT_IMPORTED = {"tensorflow-model-optimization", "importlib_resources"}
 # Needed by what is run, not by what is imported.
 TOOLS = {"pytest", "ruff", "mypy", "build", "setuptools"}
 
