@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import email
+import os
 import re
 import shutil
 import subprocess
@@ -101,6 +102,34 @@ def test_the_data_is_installed(wheel: zipfile.ZipFile):
         if path.is_file()
     }
     assert {*expected, "drnet_tf/py.typed"} <= set(wheel.namelist())
+
+
+def test_the_wheel_works_away_from_the_checkout(
+    wheel: zipfile.ZipFile, tmp_path: Path
+):
+    wheel.extractall(tmp_path)
+    program = (
+        "import drnet_tf, drnet_tflite\n"
+        "from drnet_tf.digits import load_digits\n"
+        "print(drnet_tf.__file__)\n"
+        "print(drnet_tflite.__file__)\n"
+        "print([x for x in drnet_tf.__all__ if not hasattr(drnet_tf, x)])\n"
+        "print(len(load_digits('test').labels) > 0)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split("\n")[:4] == [
+        str(tmp_path / "drnet_tf" / "__init__.py"),
+        str(tmp_path / "drnet_tflite" / "__init__.py"),
+        "[]",
+        "True",
+    ]
 
 
 def test_the_version_is_stated_once(wheel: zipfile.ZipFile):
