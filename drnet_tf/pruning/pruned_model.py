@@ -9,7 +9,7 @@ import keras
 
 from drnet_tf.classifier import find_classifier
 from drnet_tf.fingerprints import fingerprint
-from drnet_tf.graph import read_graph
+from drnet_tf.graph import Call, read_graph
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning.accounting import account
 from drnet_tf.pruning.analysis import analyse
@@ -85,14 +85,11 @@ def prune(
     """
     sites = gate_sites(model)
     _check_mask(model, mask, sites)
-    classifier, rows = None, ()
-    if classes is not None:
-        classifier = find_classifier(model)
-        rows = _class_rows(classes, class_names, classifier.num_classes)
+    head, rows = _find_rows(model, classes, class_names)
     flow = analyse(
         read_graph(model),
         {x.tensor: MaskedSite(x.name, x.axis, mask[x.name]) for x in sites},
-        classifier and classifier.call,
+        head,
         rows,
     )
     silenced = silence(flow)
@@ -116,12 +113,16 @@ def _check_mask(
         )
 
 
-def _class_rows(
-    classes: Sequence[int] | Sequence[str],
+def _find_rows(
+    model: keras.Model,
+    classes: Sequence[int] | Sequence[str] | None,
     class_names: Sequence[str] | None,
-    num_classes: int,
-) -> tuple[int, ...]:
-    """Rows of the classifier, checked."""
+) -> tuple[Call | None, tuple[int, ...]]:
+    """The classifier's call and the rows to keep; None if all stay."""
+    if classes is None:
+        return None, ()
+    classifier = find_classifier(model)
+    num_classes = classifier.num_classes
     if class_names is not None and len(class_names) != num_classes:
         raise ValueError(
             f"class_names: got {len(class_names)} names, expected "
@@ -140,7 +141,7 @@ def _class_rows(
                 f"classes: {classes[place]!r} is there twice, expected every "
                 "class once."
             )
-    return rows
+    return classifier.call, rows
 
 
 def _class_row(

@@ -16,7 +16,8 @@ class LayerChange:
       outputs_before, outputs_after: output channels.
       parameters_before, parameters_after: all weights; 0 for further calls of
         a shared layer.
-      macs_before, macs_after: multiply-accumulates for one image.
+      macs_before, macs_after: multiply-accumulates for one image; None if the
+        image size is open.
 
     All of a removed layer's "after" are 0.
     """
@@ -29,8 +30,8 @@ class LayerChange:
     outputs_after: int
     parameters_before: int
     parameters_after: int
-    macs_before: int
-    macs_after: int
+    macs_before: int | None
+    macs_after: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,8 @@ class PruneReport:
       masked: number of masked channels at all sites.
       masked_removed: how many of them are gone.
       parameters_before, parameters_after: all weights of the model.
-      macs_before, macs_after: multiply-accumulates for one image.
+      macs_before, macs_after: multiply-accumulates for one image; None if the
+        image size is open.
     """
 
     model: str
@@ -86,8 +88,8 @@ class PruneReport:
     masked_removed: int
     parameters_before: int
     parameters_after: int
-    macs_before: int
-    macs_after: int
+    macs_before: int | None
+    macs_after: int | None
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as dicts, lists, strings and ints, ready for JSON."""
@@ -132,7 +134,9 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _totals(what: str, before: int, after: int) -> str:
+def _totals(what: str, before: int | None, after: int | None) -> str:
+    if before is None or after is None:
+        return f"{what}: open, as the image size is"
     share = 100 * after / before if before else 100.0
     return f"{what}: {before:,} -> {after:,} ({share:.1f} %)"
 
@@ -143,10 +147,10 @@ def _table(layers: tuple[LayerChange, ...]) -> list[str]:
         rows.append(
             (
                 f"{x.name} ({x.kind})",
-                f"{x.inputs_before} -> {x.inputs_after}",
-                f"{x.outputs_before} -> {x.outputs_after}",
-                f"{x.parameters_before:,} -> {x.parameters_after:,}",
-                f"{x.macs_before:,} -> {x.macs_after:,}",
+                _change(x.inputs_before, x.inputs_after),
+                _change(x.outputs_before, x.outputs_after),
+                _change(x.parameters_before, x.parameters_after),
+                _change(x.macs_before, x.macs_after),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -157,6 +161,12 @@ def _table(layers: tuple[LayerChange, ...]) -> list[str]:
         )
         for row in rows
     ]
+
+
+def _change(before: int | None, after: int | None) -> str:
+    if before is None or after is None:
+        return "-"
+    return f"{before:,} -> {after:,}"
 
 
 def _section(title: str, lines: list[str]) -> list[str]:

@@ -81,7 +81,7 @@ def _run_precisely(
         key = id(step.operation)
         new = key not in twins
         if new:
-            twins[key] = _in_float64(step.operation)
+            twins[key] = _in_float64(step.operation, f"twin_{len(twins)}")
         outputs = keras.tree.flatten(twins[key](*args, **kwargs))
         if new and isinstance(step.operation, keras.layers.Layer):
             twins[key].set_weights(step.operation.get_weights())
@@ -109,8 +109,8 @@ def _run_precisely(
     return dict(zip(tensors, arrays, strict=True))
 
 
-def _in_float64(operation: keras.Operation) -> keras.Operation:
-    config = operation.get_config()
+def _in_float64(operation: keras.Operation, name: str) -> keras.Operation:
+    config = {**operation.get_config(), "name": name}
     if "dtype" in config:
         config["dtype"] = "float64"
     return type(operation).from_config(config)

@@ -158,9 +158,63 @@ def excited(gate: Gate) -> keras.Model:
     return keras.Model(inputs, layers.Dense(4, name="logits")(x))
 
 
+def shuffled(gate: Gate) -> keras.Model:
+    """ShuffleNet: grouped convolutions, channel shuffle, depth multiplier."""
+    inputs = x = keras.Input((6, 6, 3), name="image")
+    x = layers.Conv2D(8, 3, activation="relu", name="stem")(x)
+    x = gate("stem", x)
+    x = layers.Conv2D(8, 1, groups=2, name="groups")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = gate("relu", layers.ReLU(name="relu")(x))
+    x = layers.Reshape((4, 4, 2, 4), name="split")(x)
+    x = layers.Permute((1, 2, 4, 3), name="swap")(x)
+    x = layers.Reshape((4, 4, 8), name="join")(x)
+    x = layers.DepthwiseConv2D(
+        3, depth_multiplier=2, activation="softplus", name="depth"
+    )(x)
+    x = gate("depth", x)
+    x = layers.Conv2D(8, 1, groups=4, activation="relu", name="quarters")(x)
+    x = gate("quarters", x)
+    x = layers.Flatten(name="flatten")(x)
+    return keras.Model(inputs, layers.Dense(4, name="logits")(x))
+
+
+def entangled(gate: Gate) -> keras.Model:
+    """A nested model, a layer called twice, a norm over channels, PReLU."""
+    inner_input = y = keras.Input((8, 8, 5))
+    y = layers.Conv2D(6, 3, padding="same", name="conv")(y)
+    y = layers.PReLU(shared_axes=(1, 2), name="prelu")(y)
+    y = gate("inner/prelu", y)
+    inner = keras.Model(inner_input, y, name="inner")
+    inputs = x = keras.Input((8, 8, 3), name="image")
+    x = layers.Conv2D(5, 1, name="conv")(x)
+    x = gate("relu", layers.ReLU(name="relu")(x))
+    x = inner(x)
+    shared = layers.Conv2D(6, 3, padding="same", name="shared")
+    norm = layers.BatchNormalization(name="norm")
+    x = gate("norm", norm(shared(x)))
+    x = gate("norm:1", norm(shared(x)))
+    x = layers.UpSampling2D(name="up")(x)
+    x = layers.Conv2D(6, 2, strides=2, activation="swish", name="swish")(x)
+    x = gate("swish", x)
+    x = layers.LayerNormalization(name="layer_norm")(x)
+    x = layers.Dense(5, activation="gelu", name="wide")(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    return keras.Model(inputs, layers.Dense(4, name="logits")(x))
+
+
 NETS = {
     net.__name__: net
-    for net in (chain, inline, residual, inverted, dense_blocks, excited)
+    for net in (
+        chain,
+        inline,
+        residual,
+        inverted,
+        dense_blocks,
+        excited,
+        shuffled,
+        entangled,
+    )
 }
 
 
@@ -173,10 +227,10 @@ def make(name: str, seed: int = 0) -> keras.Model:
         shape = variable.shape
         if variable.name in ("gamma", "moving_variance"):
             variable.assign(generator.uniform(0.5, 1.5, shape))
-        elif variable.name == "kernel":
+        elif "kernel" in variable.name:
             size = np.prod(shape[:-1])
             variable.assign(generator.normal(0, size**-0.5, shape))
-        elif variable.name in ("bias", "beta", "moving_mean"):
+        elif variable.name in ("alpha", "beta", "bias", "moving_mean"):
             variable.assign(generator.normal(0, 0.5, shape))
     return model
 

@@ -31,8 +31,9 @@ class Grouped(Rule):
         values = flow.on_axis(call.inputs[0], axis).values
         folded = _foldable(call, flow, values)
         bias = _bias(call, values, folded)
-        live = ~folded.reshape(call.operation.groups, -1).all(1)
-        bias[np.repeat(live, len(bias) // len(live))] = np.nan
+        groups = call.operation.groups
+        live = (~folded).reshape(groups, -1).any(1)
+        bias[np.repeat(live, len(bias) // groups)] = np.nan
         results = activations.apply(call.operation.activation, bias)
         first = flow.calls_of(call)[0]
         if first is call:
@@ -56,7 +57,7 @@ class Grouped(Rule):
             flow.is_kept(channels).reshape(groups, -1)
             for channels in (inputs, outputs)
         ]
-        alive = kept[0].any(1) | kept[1].any(1)
+        alive: np.ndarray = np.any(np.concatenate(kept, 1), axis=1)
         if not alive.any():
             alive[0] = True
         for channels, there in zip((inputs, outputs), kept, strict=True):

@@ -28,7 +28,6 @@ class Layout(Rule):
 
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         inputs, output = flow[call.inputs[0]], call.outputs[0]
-        shape = flow.shape(output)
         if self._keeps_last_axis(call, flow):
             flow.add(output, -1, inputs.atoms, inputs.values)
             return
@@ -39,7 +38,7 @@ class Layout(Rule):
             return
         atoms = self._laid_out(inputs.atoms, call, flow)
         axis = _varying_axis(flow.atoms.roots(atoms))
-        rows = np.moveaxis(atoms, axis, -1).reshape(-1, shape[axis])
+        rows = np.moveaxis(atoms, axis, -1).reshape(-1, atoms.shape[axis])
         for row in np.unique(flow.atoms.roots(rows), axis=0)[1:]:
             flow.atoms.unite(rows[0], row)
         values = np.moveaxis(
@@ -69,12 +68,17 @@ class Layout(Rule):
     ) -> np.ndarray:
         """One number per channel, at every place of the output."""
         inputs = flow[call.inputs[0]]
-        shape = flow.shape(call.inputs[0])[1:]
+        shape = _known(flow.shape(call.inputs[0])[1:])
         column = values.reshape(-1, *[1] * (-inputs.axis - 1))
         return self.layout(np.broadcast_to(column, shape), call, flow)
 
     def _keeps_last_axis(self, call: Call, flow: ChannelFlow) -> bool:
         return False
+
+
+def _known(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    """A shape without open axes, as `forward` refuses those."""
+    return tuple(size or 0 for size in shape)
 
 
 def _varying_axis(atoms: np.ndarray) -> int:
@@ -93,7 +97,7 @@ class Reshape(Layout):
     def layout(
         self, values: np.ndarray, call: Call, flow: ChannelFlow
     ) -> np.ndarray:
-        return values.reshape(flow.shape(call.outputs[0])[1:])
+        return values.reshape(_known(flow.shape(call.outputs[0])[1:]))
 
     def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
         config = call.operation.get_config()
@@ -127,7 +131,7 @@ class Flatten(Reshape):
     def _keeps_last_axis(self, call: Call, flow: ChannelFlow) -> bool:
         places = flow.shape(call.inputs[0])[1:-1]
         return super()._keeps_last_axis(call, flow) and (
-            None not in places and math.prod(places) == 1
+            None not in places and math.prod(_known(places)) == 1
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from drnet_tf.graph import Call, TensorRef, replay
+from drnet_tf.graph import Call, TensorRef, model_like, new_inputs, replay
 from drnet_tf.pruning.analysis import rule_of
 from drnet_tf.pruning.channel_flow import ChannelFlow
 
@@ -28,17 +28,10 @@ def rebuild(
       The new model, and its tensors by the number of the full network's.
     """
     builder = _Builder(flow)
-    inputs = [
-        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name)
-        for x in model.inputs
-    ]
+    inputs = new_inputs(model)
     builder.tensors.update(zip(flow.graph.inputs, inputs, strict=True))
     outputs = replay(flow.graph, inputs, builder.call)
-    if not isinstance(model, keras.Sequential):
-        inputs = keras.tree.pack_sequence_as(model.input, inputs)
-        outputs = keras.tree.pack_sequence_as(model.output, outputs)
-    small = keras.Model(inputs, outputs, name=model.name)
-    return small, builder.tensors
+    return model_like(model, inputs, outputs), builder.tensors
 
 
 class _Builder:

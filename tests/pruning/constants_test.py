@@ -1,0 +1,113 @@
+"""Constants that a mask makes, folded onward; figures by hand."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from drnet_tf.masks import ChannelMask
+from drnet_tf.pruning import PrunedModel, prune
+
+
+def _pruned(*after: layers.Layer, **settings: object) -> PrunedModel:
+    """conv (2 channels) and `after`, channel 1 silenced, settings assigned."""
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            layers.Conv2D(2, 1, activation="relu", name="conv"),
+            *after,
+            layers.Flatten(),
+            layers.Dense(2, name="head"),
+        ]
+    )
+    for path, value in settings.items():
+        layer, weight = path.split("__")
+        variable = getattr(model.get_layer(layer), weight)
+        variable.assign(np.broadcast_to(value, variable.shape))
+    keep = {"conv": np.array([True, False])}
+    if any(isinstance(layer, layers.Conv2D) for layer in after):
+        keep["next"] = np.array([True])
+    return prune(model, ChannelMask(keep), verify=True)
+
+
+def test_a_norm_turns_the_zero_into_a_bias_of_the_next_convolution() -> None:
+    # Channel 1 becomes beta - gamma mean / sqrt(variance + epsilon)
+    # = 5 - 3 * 4 / 2 = -1; the kernel's 2 x 2 places times 0.5 add -2.
+    pruned = _pruned(
+        layers.BatchNormalization(epsilon=0.0, name="norm"),
+        layers.Conv2D(1, 2, use_bias=False, name="next"),
+        norm__gamma=[1, 3],
+        norm__beta=[0, 5],
+        norm__moving_mean=[0, 4],
+        norm__moving_variance=[1, 4],
+        next__kernel=0.5,
+    )
+    layer = pruned.model.get_layer("next")
+    assert layer.kernel.shape == (2, 2, 1, 1)
+    np.testing.assert_allclose(layer.bias.numpy(), [-2], rtol=1e-6)
+    assert pruned.report.masked_removed == 1
+
+
+def test_zero_padding_keeps_the_channel_and_the_norm_makes_its_constant() -> (
+    None
+):
+    pruned = _pruned(
+        layers.BatchNormalization(epsilon=0.0, name="norm"),
+        layers.Conv2D(1, 3, padding="same", name="next"),
+        norm__gamma=[1, 3],
+        norm__beta=[0, 5],
+        norm__moving_mean=[0, 4],
+        norm__moving_variance=[1, 4],
+    )
+    norm = pruned.model.get_layer("norm")
+    assert norm.gamma.numpy().tolist() == [1, 0]
+    assert norm.beta.numpy().tolist() == [0, -1]
+    (entry,) = pruned.report.kept_against_mask
+    assert entry.reason == "what 'norm' makes of them is needed"
+
+
+def test_padding_that_pads_nothing_lets_the_constant_go() -> None:
+    # 4 places, stride 2, kernel 2: "same" needs no zeros.
+    pruned = _pruned(
+        layers.BatchNormalization(name="norm"),
+        layers.Conv2D(1, 2, 2, padding="same", name="next"),
+        norm__beta=[0, 5],
+    )
+    assert pruned.report.masked_removed == 1
+
+
+@pytest.mark.parametrize(
+    ("activation", "constant"), [("sigmoid", 0.5), ("relu", 0.0)]
+)
+def test_an_activation_maps_the_constant(
+    activation: str, constant: float
+) -> None:
+    pruned = _pruned(
+        layers.Activation(activation),
+        layers.Dense(1, name="next"),
+        next__kernel=[[1], [3]],
+        next__bias=0.25,
+    )
+    layer = pruned.model.get_layer("next")
+    assert layer.kernel.numpy().tolist() == [[1]]
+    assert layer.bias.numpy().tolist() == [0.25 + 3 * constant]
+
+
+def test_a_network_that_is_all_constant_keeps_a_channel_a_layer() -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            layers.Conv2D(5, 3, activation="relu", name="conv"),
+            layers.Flatten(),
+            layers.Dense(2, name="head"),
+        ]
+    )
+    model.get_layer("head").bias.assign([1.0, 2.0])
+    pruned = prune(model, ChannelMask({"conv": np.zeros(5, bool)}))
+    assert pruned.model.get_layer("conv").filters == 1
+    images = np.full((1, 4, 4, 1), 7.0, "float32")
+    assert pruned.model(images).numpy().tolist() == [[1.0, 2.0]]
+    (entry,) = pruned.report.kept_against_mask
+    assert (entry.channels, entry.reason) == (1, "a layer cannot do with fewer")
