@@ -106,7 +106,11 @@ def _run_precisely(
     ]
     results = keras.tree.flatten(probe(values, training=False))
     arrays = [keras.ops.convert_to_numpy(x) for x in results]
-    return dict(zip(tensors, arrays, strict=True))
+    return {
+        # A Concatenate that lost its other parts may stand for an input.
+        **dict(zip(graph.inputs, inputs, strict=True)),
+        **dict(zip(tensors, arrays, strict=True)),
+    }
 
 
 def _in_float64(operation: keras.Operation, name: str) -> keras.Operation:

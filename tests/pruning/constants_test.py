@@ -111,3 +111,14 @@ def test_a_network_that_is_all_constant_keeps_a_channel_a_layer() -> None:
     assert pruned.model(images).numpy().tolist() == [[1.0, 2.0]]
     (entry,) = pruned.report.kept_against_mask
     assert (entry.channels, entry.reason) == (1, "a layer cannot do with fewer")
+
+
+def test_a_concatenation_that_loses_its_parts_gives_way_to_the_input() -> None:
+    inputs = keras.Input((4, 4, 2))
+    x = layers.Conv2D(3, 1, activation="relu", name="conv")(inputs)
+    x = layers.Concatenate(name="concat")([inputs, x])
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    model = keras.Model(inputs, layers.Dense(2, name="head")(x))
+    mask = ChannelMask({"conv": np.zeros(3, bool)})
+    pruned = prune(model, mask, verify=True)
+    assert [x.name for x in pruned.model.layers[1:]] == ["gap", "head"]
