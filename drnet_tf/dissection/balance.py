@@ -17,7 +17,7 @@ from absl import logging
 
 from drnet_tf.dissection.cdrp import GateLearner
 
-CANDIDATES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+CANDIDATES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 # On networks trained for CIFAR-10, class means of gates with a median KL above
 # this make masks that lose accuracy; see the sensitivity table in `results/`.
 LARGEST_KL = 0.05
@@ -67,7 +67,9 @@ def calibrate_balance(
 
     Returns:
       The balance and what was tried. Where none suits, the one with the
-      smallest KL among those that keep the most classes, with a warning.
+      smallest KL among those that keep enough classes (deep residual networks
+      diverge as s grows); where none keeps enough, the one that keeps the most,
+      with a warning.
     """
     trials = []
     for balance in candidates:
@@ -82,9 +84,13 @@ def calibrate_balance(
         trials.append(trial)
         if trial.suits:
             return balance, tuple(trials)
-    best = max(trials, key=lambda t: (round(t.share_kept, 2), -t.median_kl))
+    keeping = [t for t in trials if t.share_kept >= SMALLEST_SHARE_KEPT]
+    if keeping:
+        best = min(keeping, key=lambda t: t.median_kl)
+        return best.balance, tuple(trials)
+    best = max(trials, key=lambda t: (t.share_kept, -t.median_kl))
     logging.warning(
-        "No balance of distillation and sparsity suits this network: the best "
+        "No balance of distillation and sparsity keeps the classes: the best "
         "of %s is %g, with %.0f %% of the images keeping their class at a "
         "median KL of %.3f.",
         candidates,

@@ -115,8 +115,17 @@ def dissect(
         "batch_size": size,
     }
     mark = fingerprint(model)
-    journal = _open_journal(work_dir, mark, config, names, drawn)
     balance, found = _balance(learner, dataset, drawn)
+    journal = _open_journal(
+        work_dir,
+        {
+            "model": mark,
+            "method": config,
+            "balance": balance,
+            "class_names": list(names),
+            "images": hashlib.sha256(np.concatenate(drawn)).hexdigest(),
+        },
+    )
     means = _class_means(
         learner, balance, dataset, drawn, size, journal, progress
     )
@@ -131,21 +140,9 @@ def dissect(
 
 
 def _open_journal(
-    work_dir: str | os.PathLike[str] | None,
-    mark: str,
-    config: dict[str, Any],
-    class_names: tuple[str, ...],
-    drawn: list[np.ndarray],
+    work_dir: str | os.PathLike[str] | None, plan: dict[str, Any]
 ) -> Journal | None:
-    if work_dir is None:
-        return None
-    plan = {
-        "model": mark,
-        "method": config,
-        "class_names": list(class_names),
-        "images": hashlib.sha256(np.concatenate(drawn)).hexdigest(),
-    }
-    return Journal(work_dir, plan)
+    return None if work_dir is None else Journal(work_dir, plan)
 
 
 def _balance(

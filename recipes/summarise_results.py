@@ -1,0 +1,140 @@
+"""Writes results/README.md from the JSON files beside it.
+
+Reads: `<name>.json` of paper_tables.py for each of `--networks` in `--results`.
+Writes: `README.md` there: all pairs and triples beside DRNet's averages, and
+named sub-tasks beside a first prototype, with the differences computed.
+
+Example: python recipes/summarise_results.py --results=results
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import running
+from absl import flags
+
+_RESULTS = flags.DEFINE_string("results", "results", "Folder of the results.")
+_NETWORKS = flags.DEFINE_list(
+    "networks",
+    ["vgg16_cifar10", "resnet56_cifar10", "resnet20_cifar10"],
+    "Names of the results.",
+)
+# DRNet, arXiv 1911.08691: running parameters of VGG16 on CIFAR-10, averages at
+# a drop below 0.5 points, on a network trained 40 times longer.
+_PAPER = {"pairs": 0.112, "triples": 0.225}
+# VGG16, masks of 20 images a class, one quantile, 200 test images a class.
+_PROTOTYPE = {
+    ("airplane+truck", 0.22): 0.9725,
+    ("automobile+deer", 0.22): 0.9975,
+    ("cat+dog", 0.22): 0.855,
+    ("airplane+bird+cat", 0.22): 0.825,
+    ("airplane+truck", 0.09): 0.91,
+    ("automobile+deer", 0.09): 0.93,
+    ("cat+dog", 0.09): 0.585,
+    ("airplane+bird+cat", 0.09): 0.742,
+}
+
+
+def main() -> None:
+    from drnet_tf.artifacts import write_atomically
+
+    folder = Path(_RESULTS.value)
+    results = {
+        name: json.loads((folder / f"{name}.json").read_text("utf-8"))
+        for name in _NETWORKS.value
+    }
+    page = (folder / "introduction.md").read_text("utf-8").rstrip() + "\n\n"
+    page += _survey_table(results) + "\n\n"
+    page += (folder / "named.md").read_text("utf-8").rstrip() + "\n\n"
+    page += _named_table(results) + "\n\n"
+    page += (folder / "limits.md").read_text("utf-8").rstrip() + "\n"
+    write_atomically(
+        folder / "README.md", lambda p: p.write_text(page, "utf-8") and None
+    )
+    print(page)
+
+
+def _survey_table(results: dict[str, Any]) -> str:
+    from drnet_tf.reporting.tables import Column, markdown
+
+    rows = []
+    for network, result in results.items():
+        for size, paper in _PAPER.items():
+            found = result[size]["summary"]
+            rows.append(
+                {
+                    "network": network,
+                    "size": f"{len(result[size]['rows'])} {size}",
+                    "choice": result["choice"],
+                    "paper": paper if network.startswith("vgg16") else None,
+                    "drop": 100 * found["drop"]["mean"],
+                    "worst": 100 * found["drop"]["max"],
+                    **{
+                        name: found[name]["mean"]
+                        for name in (
+                            "full_accuracy",
+                            "accuracy",
+                            "channels",
+                            "parameters",
+                            "macs",
+                        )  # fmt: skip
+                    },
+                }
+            )
+    columns = [
+        Column("network", "Network"),
+        Column("size", "Sub-tasks"),
+        Column("choice", "Chosen on training images"),
+        Column("full_accuracy", "Full", ".2%"),
+        Column("accuracy", "Sub", ".2%"),
+        Column("drop", "Mean drop", ".2f", unit="points"),
+        Column("worst", "Largest drop", ".2f", unit="points"),
+        Column("channels", "Channels", ".1%"),
+        Column("parameters", "Parameters", ".1%"),
+        Column("macs", "MACs", ".1%"),
+        Column("paper", "DRNet's parameters", ".1%"),
+    ]
+    return markdown(rows, columns)
+
+
+def _named_table(results: dict[str, Any]) -> str:
+    from drnet_tf.reporting.tables import Column, markdown
+
+    rows = []
+    for network, result in results.items():
+        for row in result["named"]:
+            key = ("+".join(row["classes"]), row["budget"])
+            before = (
+                _PROTOTYPE.get(key) if network.startswith("vgg16") else None
+            )
+            rows.append(
+                {
+                    "network": network,
+                    **row,
+                    "before": before,
+                    "gain": None
+                    if before is None
+                    else 100 * (row["accuracy"] - before),
+                }
+            )
+    columns = [
+        Column("network", "Network"),
+        Column("classes", "Sub-task"),
+        Column("budget", "Budget", ".0%"),
+        Column("rule", "Rule"),
+        Column("full_accuracy", "Full", ".2%"),
+        Column("accuracy", "Sub", ".2%"),
+        Column("before", "Prototype", ".2%"),
+        Column("gain", "Gain", "+.2f", unit="points"),
+        Column("parameters", "Parameters", ".1%"),
+        Column("pruned_parameters", "Pruned parameters", ".1%"),
+        Column("pruned_macs", "Pruned MACs", ".1%"),
+    ]
+    return markdown(rows, columns)
+
+
+if __name__ == "__main__":
+    running.run(main)
