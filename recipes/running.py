@@ -33,7 +33,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _guarded(main: Callable[[], None], arguments: list[str]) -> int:
-    if flags.FLAGS["verbosity"].using_default_value:
+    if not flags.FLAGS["verbosity"].present:  # absl has set it to INFO
         # TFDS tells at length what it reads.
         logging.set_verbosity(logging.WARNING)
     try:
