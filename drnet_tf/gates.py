@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import collections
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 
-from drnet_tf.graph import Call, model_like, new_inputs, read_graph, replay
+from drnet_tf.graph import (
+    Call,
+    Graph,
+    model_like,
+    new_inputs,
+    read_graph,
+    replay,
+)
 from drnet_tf.masks import ChannelMask
 from drnet_tf.sites import GateSite, find_sites, gate_sites
 
@@ -142,7 +150,7 @@ def apply_mask(model: keras.Model, mask: ChannelMask) -> keras.Model:
     sites = gate_sites(model)
     mask.check_sites({s.name: s.channels for s in sites}, model.name)
 
-    def closed(site: GateSite, dtype: Any) -> Callable[[Any], Any]:
+    def closed(site: GateSite, dtype: str) -> Callable[[Any], Any]:
         gate = _open_gate(site, dtype)
         gate.trainable = False
 
@@ -166,12 +174,12 @@ def per_image_gate_model(model: keras.Model) -> keras.Model:
     sites = gate_sites(model)
     vectors = {
         site.name: keras.Input(
-            (site.channels,), dtype="float32", name=f"{site.name}_gates"
+            (site.channels,), dtype="float32", name=f"{_plain(site.name)}_gates"
         )
         for site in sites
     }
 
-    def bound(site: GateSite, dtype: Any) -> Callable[[Any], Any]:
+    def bound(site: GateSite, dtype: str) -> Callable[[Any], Any]:
         return lambda tensor: apply_gates(tensor, vectors[site.name], site.axis)
 
     return _rebuild(model, bound, list(vectors.values()))
@@ -179,31 +187,40 @@ def per_image_gate_model(model: keras.Model) -> keras.Model:
 
 def gate_name(site: GateSite) -> str:
     """The name of the `ChannelGate` that `gate_model` puts at a site."""
-    return f"{site.name}_gate".replace("/", "_").replace(":", "_")
+    return f"{_plain(site.name)}_gate"
 
 
-def _open_gate(site: GateSite, dtype: Any) -> ChannelGate:
-    return ChannelGate(site.axis, name=gate_name(site), dtype=dtype)
+def _open_gate(site: GateSite, dtype: str) -> ChannelGate:
+    # Gates stay float32 where a network computes in 16 bits.
+    policy = f"mixed_{dtype}" if dtype in ("bfloat16", "float16") else dtype
+    return ChannelGate(site.axis, name=gate_name(site), dtype=policy)
 
 
 def _rebuild(
     model: keras.Model,
-    make_gate: Callable[[GateSite, Any], Callable[[Any], Any]],
+    make_gate: Callable[[GateSite, str], Callable[[Any], Any]],
     extra_inputs: list[keras.KerasTensor] | None = None,
 ) -> keras.Model:
     """Calls the model's own layers again, with a gate behind every site."""
     graph = read_graph(model)
     sites = {site.tensor: site for site in find_sites(graph)}
+    inputs = new_inputs(model)
+    reserved = [
+        *map(gate_name, sites.values()),
+        *(x.name for x in (*inputs, *(extra_inputs or ()))),
+    ]
+    clashing = _clashing_names(graph, reserved)
 
     def call(step: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        outputs = step.operation(*args, **kwargs)
+        if step.operation.name in clashing:
+            outputs = _call_in_own_model(step, args, kwargs)
+        else:
+            outputs = step.operation(*args, **kwargs)
         site = sites.get(step.outputs[0])
         if site is None:
             return outputs
-        dtype = getattr(step.operation, "dtype_policy", None)
-        return make_gate(site, dtype)(outputs)
+        return make_gate(site, outputs.dtype)(outputs)
 
-    inputs = new_inputs(model)
     outputs = replay(graph, inputs, call)
     if not extra_inputs:
         return model_like(model, inputs, outputs)
@@ -212,3 +229,42 @@ def _rebuild(
         outputs[0] if len(outputs) == 1 else outputs,
         name=model.name,
     )
+
+
+def _clashing_names(graph: Graph, reserved: Iterable[str]) -> set[str]:
+    """Names that two operations of the opened graph have.
+
+    Nested models may use the same names; Keras wants them unique in a model.
+    """
+    own = {id(call.operation): call.operation.name for call in graph.calls}
+    counts = collections.Counter([*own.values(), *reserved])
+    return {name for name, count in counts.items() if count > 1}
+
+
+def _call_in_own_model(
+    step: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Calls an operation in a model around it alone, where its name is free."""
+    tensors: list[keras.KerasTensor] = []
+
+    def inside(x: Any) -> Any:
+        if not isinstance(x, keras.KerasTensor):
+            return x
+        tensors.append(x)
+        return keras.Input(batch_shape=x.shape, dtype=x.dtype)
+
+    args, kwargs = keras.tree.map_structure(inside, (args, kwargs))
+    inputs = [
+        x
+        for x in keras.tree.flatten((args, kwargs))
+        if isinstance(x, keras.KerasTensor)
+    ]
+    outputs = step.operation(*args, **kwargs)
+    # Two underscores: hardly a name that a network uses.
+    name = f"{_plain(step.name)}__alone"
+    return keras.Model(inputs, outputs, name=name)(tensors)
+
+
+def _plain(name: str) -> str:
+    """A call's name as a layer's name, which may not hold "/"."""
+    return name.replace("/", "_").replace(":", "_")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -81,7 +82,7 @@ def check_model(model: keras.Model) -> None:
     """Refuses what has no graph: anything but a built Functional or Sequential.
 
     Raises:
-      TypeError: `model` is not a Keras model, or is a subclassed one.
+      TypeError: `model` is not a Keras model, or overrides `call`.
       ValueError: `model` is a Sequential whose input shape is not known yet.
     """
     if not isinstance(model, keras.Model):
@@ -89,19 +90,17 @@ def check_model(model: keras.Model) -> None:
             f"model: expected a Functional or Sequential keras.Model, got "
             f"{type(model).__name__}; load it with keras.models.load_model."
         )
-    if isinstance(model, keras.Sequential):
-        if not model.built or not model.inputs:
-            raise ValueError(
-                f"Model '{model.name}': this Sequential has no input shape "
-                "yet, so it has no graph; add a keras.Input or call "
-                "model.build(input_shape) first."
-            )
-        return
-    if not isinstance(model, keras.src.models.functional.Functional):
+    if not _runs_its_graph(model):
         raise TypeError(
             f"Model '{model.name}': expected a Functional or Sequential model, "
             f"got the subclass {type(model).__name__}, whose graph cannot be "
             "read; rebuild it as keras.Model(inputs, outputs)."
+        )
+    if not _has_graph(model):
+        raise ValueError(
+            f"Model '{model.name}': this Sequential has no input shape yet, so "
+            "it has no graph; add a keras.Input or call "
+            "model.build(input_shape) first."
         )
 
 
@@ -197,7 +196,11 @@ class _Reader:
         return len(self.tensors) - 1
 
     def read(
-        self, model: keras.Model, inputs: tuple[int, ...], prefix: str
+        self,
+        model: Any,
+        inputs: tuple[int, ...],
+        prefix: str,
+        training: bool | None = None,
     ) -> tuple[int, ...]:
         """Reads `model` fed with the tensors `inputs`; gives its outputs."""
         numbers = dict(zip(map(id, model.inputs), inputs, strict=True))
@@ -210,27 +213,23 @@ class _Reader:
                 ),
                 (node.arguments.args, node.arguments.kwargs),
             )
-            refs = [
+            refs = tuple(
                 x.index
                 for x in keras.tree.flatten((args, kwargs))
                 if isinstance(x, TensorRef)
-            ]
+            )
             operation = node.operation
+            kwargs = _trained_as(training, operation, kwargs)
+            path = prefix + operation.name
             if _has_graph(operation):
                 outputs = self.read(
-                    operation, tuple(refs), f"{prefix}{operation.name}/"
+                    operation, refs, f"{path}/", kwargs.get("training")
                 )
             else:
                 outputs = tuple(self.new_tensor(x) for x in node.outputs)
+                name = self._unique_name(path)
                 self.calls.append(
-                    Call(
-                        self._unique_name(prefix + operation.name),
-                        operation,
-                        args,
-                        kwargs,
-                        tuple(refs),
-                        outputs,
-                    )
+                    Call(name, operation, args, kwargs, refs, outputs)
                 )
             numbers.update(zip(map(id, node.outputs), outputs, strict=True))
         return tuple(numbers[id(x)] for x in model.outputs)
@@ -242,9 +241,33 @@ class _Reader:
 
 
 def _has_graph(operation: keras.Operation) -> bool:
-    if isinstance(operation, keras.Sequential):
-        return bool(operation.built and operation.inputs)
-    return isinstance(operation, keras.src.models.functional.Functional)
+    sequential = isinstance(operation, keras.Sequential)
+    if sequential and not (operation.built and operation.inputs):
+        return False
+    return _runs_its_graph(operation)
+
+
+def _runs_its_graph(operation: keras.Operation) -> bool:
+    """Whether calling it does what its graph says, and no more."""
+    functional = keras.src.models.functional.Functional
+    return any(
+        isinstance(operation, base) and type(operation).call is base.call
+        for base in (functional, keras.Sequential)
+    )
+
+
+def _trained_as(
+    training: bool | None, operation: keras.Operation, kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Hands a nested model's `training=` on, as Keras does when it calls it."""
+    if training is None or kwargs.get("training") is not None:
+        return kwargs
+    if _has_graph(operation) or (
+        isinstance(operation, keras.layers.Layer)
+        and "training" in inspect.signature(operation.call).parameters
+    ):
+        return {**kwargs, "training": training}
+    return kwargs
 
 
 def _nodes_in_order(model: keras.Model) -> list[Any]:

@@ -119,7 +119,8 @@ class GateLearner:
       method: the settings; `balance` may be overridden at each call.
 
     Raises:
-      ValueError: the model has no site or gives no class scores.
+      ValueError: the model has no site, gives no class scores or reads more
+        than images.
     """
 
     def __init__(self, model: keras.Model, method: CDRP) -> None:
@@ -127,6 +128,11 @@ class GateLearner:
         self.method = method
         self.sites = gate_sites(model)
         classifier = find_classifier(model)
+        if len(model.inputs) != 1:
+            raise ValueError(
+                f"Model '{model.name}' has {len(model.inputs)} inputs, "
+                "expected one, the images."
+            )
         if method.dtype_policy is not None:
             model = with_dtype_policy(model, method.dtype_policy)
         forward = _forward(
@@ -187,7 +193,8 @@ def _forward(
     edges = [int(x) for x in np.cumsum(widths)[:-1]]
 
     def forward(images: Any, gates: Any) -> Any:
-        vectors = ops.split(gates, edges, axis=1)
+        # `split` refuses an empty list of edges.
+        vectors = ops.split(gates, edges, axis=1) if edges else [gates]
         outputs = gated([images, *vectors], training=False)
         return log_probabilities(outputs, probabilities)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -100,13 +100,7 @@ def dissect(
         raise ValueError(f"batch_size: got {batch_size}, expected 1 or more.")
     learner = GateLearner(model, method)
     drawn = draw_images(
-        lambda images: np.argmax(
-            model.predict_on_batch(images.astype(np.float32)), axis=1
-        ),
-        dataset,
-        names,
-        images_per_class,
-        seed,
+        _predictor(model), dataset, names, images_per_class, seed
     )
     config = {
         **dataclasses.asdict(method),
@@ -137,6 +131,16 @@ def dissect(
         {"balance": balance, **found, **means.diagnostics(names)},
         mark,
     )
+
+
+def _predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Images `(n, ...)` -> classes `(n,)`."""
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        scores = model.predict_on_batch(images.astype(np.float32))
+        return np.argmax(scores, axis=1)
+
+    return predict
 
 
 def _open_journal(

@@ -53,6 +53,8 @@ class Journal:
                 f"work_dir '{folder}': plan.json is damaged ({error}); empty "
                 "the folder or pass another one."
             ) from error
+        if not isinstance(found, dict):
+            found = {}
         for key in plan:
             if found.get(key) != plan[key]:
                 raise ValueError(

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import keras
 
-from drnet_tf.graph import Call, model_like, new_inputs, read_graph, replay
+from drnet_tf.graph import (
+    Call,
+    Graph,
+    model_like,
+    new_inputs,
+    read_graph,
+    replay,
+)
 
 
 def with_dtype_policy(model: keras.Model, policy: str) -> keras.Model:
@@ -23,20 +31,36 @@ def with_dtype_policy(model: keras.Model, policy: str) -> keras.Model:
       >>> with_dtype_policy(model, "mixed_bfloat16").layers[-1].compute_dtype
       'bfloat16'
     """
-    copies: dict[int, keras.layers.Layer] = {}
+    graph = read_graph(model)
+    names = _unique_names(graph)
+    copies: dict[int, keras.Operation] = {}
 
     def call(step: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        layer = step.operation
-        if not isinstance(layer, keras.layers.Layer):
-            return layer(*args, **kwargs)
-        copy = copies.get(id(layer))
-        if copy is None:
-            config = {**layer.get_config(), "dtype": policy}
-            copy = copies[id(layer)] = type(layer).from_config(config)
-            outputs = copy(*args, **kwargs)
-            copy.set_weights(layer.get_weights())
-            return outputs
-        return copy(*args, **kwargs)
+        original = step.operation
+        key = id(original)
+        if key in copies:
+            return copies[key](*args, **kwargs)
+        config = {**original.get_config(), "name": names[key]}
+        if isinstance(original, keras.layers.Layer):
+            config["dtype"] = policy
+        copies[key] = type(original).from_config(config)
+        outputs = copies[key](*args, **kwargs)
+        if isinstance(original, keras.layers.Layer):
+            copies[key].set_weights(original.get_weights())
+        return outputs
 
     inputs = new_inputs(model)
-    return model_like(model, inputs, replay(read_graph(model), inputs, call))
+    return model_like(model, inputs, replay(graph, inputs, call))
+
+
+def _unique_names(graph: Graph) -> dict[int, str]:
+    """Names by `id(operation)`: nested models may use the same ones."""
+    operations = {
+        id(call.operation): (call.operation.name, call.name)
+        for call in reversed(graph.calls)
+    }
+    counts = collections.Counter(name for name, _ in operations.values())
+    return {
+        key: name if counts[name] == 1 else path.replace("/", "_")
+        for key, (name, path) in operations.items()
+    }
