@@ -152,7 +152,8 @@ def thresholds_for(
         sub-task keeps the fraction.
 
     Returns:
-      The threshold of each sub-task, above 0 also where that keeps less.
+      The threshold of each sub-task: above 0, and no higher than its largest
+      score, so that it keeps a channel.
     """
     scores = {
         classes: np.concatenate(
@@ -160,13 +161,13 @@ def thresholds_for(
         )
         for classes in subtasks
     }
-    if shared:
-        pooled = np.concatenate(list(scores.values()))
-        scores = dict.fromkeys(scores, pooled)
-    return {
-        classes: float(max(np.quantile(x, 1 - kept_fraction), x[x > 0].min()))
-        for classes, x in scores.items()
-    }
+    pooled = np.concatenate(list(scores.values()))
+
+    def threshold(own: np.ndarray) -> float:
+        quantile = np.quantile(pooled if shared else own, 1 - kept_fraction)
+        return float(np.clip(quantile, own[own > 0].min(), own.max()))
+
+    return {classes: threshold(own) for classes, own in scores.items()}
 
 
 def summarise(rows: Sequence[SurveyRow]) -> dict[str, dict[str, float]]:
