@@ -28,7 +28,7 @@ REQUIRED = [
     # extra `tfmot` needs 1.x, and both have what is used here.
     "absl-py>=1.2,<3",
     # The format of saved scores and masks: reading it runs no code.
-    "safetensors>=0.4,<1",
+    "safetensors>=0.5,<1",
 ]
 
 # Not part of `dev`: gigabytes that only machines with an NVIDIA GPU want.
@@ -36,9 +36,9 @@ GPU = ["tensorflow[and-cuda]>=2.21,<3"]
 
 EXTRAS = {
     # Runs .tflite files: the parity check of a conversion, and its speed.
-    "tflite": ["ai-edge-litert>=2.1,<3"],
-    # Draws the figures of the HTML page.
-    "report": ["matplotlib>=3.9,<4"],
+    "tflite": ["ai-edge-litert>=2.2,<3"],
+    # Draws the figures of the HTML page. Before 3.10.8 it warns of itself.
+    "report": ["matplotlib>=3.10.8,<4"],
     # Datasets by name, such as `cifar10`; image folders do without it.
     "data": [
         "tensorflow-datasets>=4.9.10,<5",
@@ -50,8 +50,10 @@ EXTRAS = {
 DEVELOPMENT = [
     *(need for needs in EXTRAS.values() for need in needs),
     "pytest>=8.3,<10",  # runs the tests
-    "ruff>=0.9,<1",  # lints and formats
-    "mypy>=1.14,<3",  # checks the types
+    # Lints and formats; every minor version may lay out code differently.
+    "ruff>=0.17.5,<0.18",
+    # Checks the types; every minor version may see something new.
+    "mypy>=2.4,<2.5",
     # Build the wheel that tests/packaging_test.py looks into.
     "build>=1.2,<2",
     "setuptools>=70.1",  # the first that builds wheels by itself

@@ -34,7 +34,7 @@ SOURCES = (
 # Distribution -> the name that imports it, where they differ.
 IMPORT_NAMES = {"absl-py": "absl"}
 # For programs beside this one, and for another package; see setup.py.
-NOT_IMPORTED = {"tensorflow-model-optimization", "importlib_resources"}
+NOT_IMPORTED = {"tensorflow-model-optimization", "importlib-resources"}
 # Needed by what is run, not by what is imported.
 TOOLS = {"pytest", "ruff", "mypy", "build", "setuptools"}
 
@@ -163,7 +163,7 @@ def test_the_licence_is_installed(wheel: zipfile.ZipFile):
 def test_what_is_needed_is_what_is_imported(wheel: zipfile.ZipFile):
     metadata = email.message_from_string(_read(wheel, ".dist-info/METADATA"))
     needs = {
-        re.match(r"[\w.-]+", need).group()
+        re.match(r"[\w.-]+", need).group().replace("_", "-")
         for need in metadata.get_all("Requires-Dist")
     }
     declared = {
