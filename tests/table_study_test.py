@@ -58,4 +58,4 @@ def test_study_is_told_in_tables_and_a_curve():
     assert page.startswith("# A network")
     assert "All 6 pairs" in page and "All 4 triples" in page
     assert f"{results['pairs']['summary']['accuracy']['mean']:.2%}" in page
-    assert figure(results).lstrip().startswith("<svg")
+    assert "<svg" in figure(results)
