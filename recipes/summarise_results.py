@@ -1,7 +1,7 @@
-"""Writes results/README.md from the JSON files beside it.
+"""Writes results/summary.md from the JSON files beside it.
 
 Reads: `<name>.json` of paper_tables.py for each of `--networks` in `--results`.
-Writes: `README.md` there: all pairs and triples beside DRNet's averages, and
+Writes: `summary.md` there: all pairs and triples beside DRNet's averages, and
 named sub-tasks beside a first prototype, with the differences computed.
 
 Example: python recipes/summarise_results.py --results=results
@@ -46,13 +46,17 @@ def main() -> None:
         name: json.loads((folder / f"{name}.json").read_text("utf-8"))
         for name in _NETWORKS.value
     }
-    page = (folder / "introduction.md").read_text("utf-8").rstrip() + "\n\n"
-    page += _survey_table(results) + "\n\n"
-    page += (folder / "named.md").read_text("utf-8").rstrip() + "\n\n"
-    page += _named_table(results) + "\n\n"
-    page += (folder / "limits.md").read_text("utf-8").rstrip() + "\n"
+    page = "\n\n".join(
+        (
+            "# All pairs and triples, test images",
+            _survey_table(results),
+            "# Named sub-tasks within budgets of parameters, test images",
+            _named_table(results),
+            "",
+        )
+    )
     write_atomically(
-        folder / "README.md", lambda p: p.write_text(page, "utf-8") and None
+        folder / "summary.md", lambda p: p.write_text(page, "utf-8") and None
     )
     print(page)
 
