@@ -38,9 +38,9 @@ def settings() -> dict[str, str | None]:
 def load(
     model: keras.Model,
     split: str,
-    class_names: Sequence[str],
     images_per_class: int,
     seed: int,
+    class_names: Sequence[str] | None = None,
 ) -> LabeledImages:
     """Draws images of a split by seed, in the size and scale expected."""
     from drnet_tf.datasets import LabeledImages, load_split

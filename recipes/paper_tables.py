@@ -72,8 +72,8 @@ def main() -> None:
     results = study(
         model,
         importance,
-        data_flags.load(model, "train", names, _VALIDATION.value, _SEED.value),
-        data_flags.load(model, "test", names, _TEST.value, _SEED.value),
+        data_flags.load(model, "train", _VALIDATION.value, _SEED.value, names),
+        data_flags.load(model, "test", _TEST.value, _SEED.value, names),
         max_drop=_MAX_DROP.value / 100,
         kept_fractions=[float(x) for x in _KEPT.value],
         budgets=[float(x) for x in _BUDGETS.value],

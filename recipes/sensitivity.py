@@ -64,9 +64,11 @@ def main() -> None:
     output = Path(_OUTPUT.value)
     check_writable(output)
     model = keras.models.load_model(_MODEL.value, compile=False)
-    images, names = data_flags.open_split(model, "train")
+    # Twice as many as are dissected, to leave out those classified wrongly.
+    images = data_flags.load(model, "train", 2 * _IMAGES.value, _SEED.value)
+    names = images.class_names
     checked = data_flags.load(
-        model, "train", names, _VALIDATION.value, _SEED.value + 1
+        model, "train", _VALIDATION.value, _SEED.value + 1, names
     )
     network, costs = MaskedNetwork(model), CostModel(model)
     rows = []
