@@ -57,10 +57,10 @@ _FLAGS = (
 
 def main() -> None:
     import keras
-    from drnet_tf.reporting.survey_report import write_figure, write_tables
 
     from drnet_tf.artifacts import check_writable, write_json
     from drnet_tf.importance import ChannelImportance
+    from drnet_tf.reporting.survey_report import write_figure, write_tables
     from drnet_tf.table_study import study
 
     output = Path(_OUTPUT.value)
