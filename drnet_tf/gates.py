@@ -126,7 +126,7 @@ def gate_model(model: keras.Model) -> keras.Model:
       ...     keras.layers.GlobalAveragePooling2D(),
       ...     keras.layers.Dense(2),
       ... ])
-      >>> gate_model(model).get_layer("conv_gate").gates.shape
+      >>> tuple(gate_model(model).get_layer("conv_gate").gates.shape)
       (4,)
     """
     gate_sites(model)  # refuses what has none
