@@ -220,11 +220,20 @@ def write_json(path: str | os.PathLike[str], data: Any) -> None:
     text = json.dumps(
         _plain(data), indent=2, ensure_ascii=False, allow_nan=False
     )
-    write_atomically(path, lambda file: _write_text(file, text + "\n"))
+    write_text(path, text + "\n")
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all.
+
+    Raises:
+      ValueError: `path` cannot be written; see `check_writable`.
+    """
+
+    def write(file: Path) -> None:
+        file.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
 
 
 def _temporary_beside(path: str | os.PathLike[str]) -> Path:

@@ -185,21 +185,20 @@ def summarise(rows: Sequence[SurveyRow]) -> dict[str, dict[str, float]]:
 
 def smallest_within_drop(
     surveys: Sequence[Sequence[SurveyRow]], max_drop: float
-) -> Sequence[SurveyRow]:
-    """The survey with the fewest running parameters within a mean drop.
+) -> int:
+    """Which survey has the fewest running parameters within a mean drop.
 
     Args:
       surveys: the same sub-tasks at several thresholds.
       max_drop: of the mean accuracy, a fraction such as 0.005.
 
     Returns:
-      One of `surveys`; where none is within the drop, that of the least drop.
+      Its place in `surveys`; where none is within the drop, that of the least
+      drop.
     """
-
-    def mean(rows: Sequence[SurveyRow], name: str) -> float:
-        return float(np.mean([getattr(row, name) for row in rows]))
-
-    within = [rows for rows in surveys if mean(rows, "drop") <= max_drop]
+    means = [summarise(rows) for rows in surveys]
+    drops = [x["drop"]["mean"] for x in means]
+    within = [i for i, drop in enumerate(drops) if drop <= max_drop]
     if within:
-        return min(within, key=lambda rows: mean(rows, "parameters"))
-    return min(surveys, key=lambda rows: mean(rows, "drop"))
+        return min(within, key=lambda i: means[i]["parameters"]["mean"])
+    return int(np.argmin(drops))

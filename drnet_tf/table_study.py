@@ -93,7 +93,7 @@ def study(
         subtasks = all_subtasks(importance.class_names, size)
         some = _spread(subtasks, _FRACTION_SUBTASKS)
         curve = _curve(tuning, importance, some, kept_fractions, rule, shared)
-        best = curve.index(smallest_within_drop(curve, max_drop))
+        best = smallest_within_drop(curve, max_drop)
         thresholds = thresholds_for(
             importance, subtasks, kept_fractions[best], rule, shared=shared
         )

@@ -42,7 +42,7 @@ _FLAGS = (
 )  # fmt: skip
 # Of a common rule, so that rows differ by the dissection alone.
 _RULE = "mean"
-_VARIED = (
+_VARIED: tuple[dict[str, Any], ...] = (
     *({"balance": s} for s in ("auto", 1.0, 4.0, 8.0, 16.0, 32.0, 64.0)),
     *({"on_flip": x} for x in ("ones", "exclude", "reset")),
     *({"balance": 1.0, "on_flip": x} for x in ("ones", "reset")),
@@ -54,7 +54,7 @@ _VARIED = (
 def main() -> None:
     import keras
 
-    from drnet_tf.artifacts import check_writable, write_atomically, write_json
+    from drnet_tf.artifacts import check_writable, write_json, write_text
     from drnet_tf.costs import CostModel
     from drnet_tf.dissection.cdrp import CDRP
     from drnet_tf.dissection.dissect import dissect
@@ -90,9 +90,7 @@ def main() -> None:
     settings |= {"data_dir": None}
     write_json(output, {"settings": settings, "rule": _RULE, "rows": rows})
     table = _table(rows)
-    write_atomically(
-        output.with_suffix(".md"), lambda p: p.write_text(table) and None
-    )
+    write_text(output.with_suffix(".md"), table)
     print(table)
 
 

@@ -39,7 +39,7 @@ _PROTOTYPE = {
 
 
 def main() -> None:
-    from drnet_tf.artifacts import write_atomically
+    from drnet_tf.artifacts import write_text
 
     folder = Path(_RESULTS.value)
     results = {
@@ -55,9 +55,7 @@ def main() -> None:
             "",
         )
     )
-    write_atomically(
-        folder / "summary.md", lambda p: p.write_text(page, "utf-8") and None
-    )
+    write_text(folder / "summary.md", page)
     print(page)
 
 

@@ -95,5 +95,5 @@ def test_smallest_within_the_drop_is_chosen():
     large = [row(accuracy=1.0, parameters=0.9)]
     small = [row(accuracy=0.996, parameters=0.3)]
     broken = [row(accuracy=0.5, parameters=0.1)]
-    assert smallest_within_drop([large, small, broken], 0.005) is small
-    assert smallest_within_drop([small, broken], 0.001) is small
+    assert smallest_within_drop([large, small, broken], 0.005) == 1
+    assert smallest_within_drop([broken, small], 0.001) == 1

@@ -117,7 +117,9 @@ def dissect(
             "method": config,
             "balance": balance,
             "class_names": list(names),
-            "images": hashlib.sha256(np.concatenate(drawn)).hexdigest(),
+            "images": hashlib.sha256(
+                np.concatenate(drawn).tobytes()
+            ).hexdigest(),
         },
     )
     means = _class_means(

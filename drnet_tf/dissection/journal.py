@@ -121,7 +121,7 @@ def open_folder(folder: str | os.PathLike[str]) -> Path:
 
 def _digest(images: np.ndarray) -> str:
     digest = hashlib.sha256(f"{images.dtype} {images.shape}".encode())
-    digest.update(np.ascontiguousarray(images).view(np.uint8))
+    digest.update(np.ascontiguousarray(images).tobytes())
     return digest.hexdigest()
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from drnet_tf.artifacts import write_atomically
+from drnet_tf.artifacts import write_text
 from drnet_tf.reporting.figures import CurveSeries, accuracy_curve
 from drnet_tf.reporting.tables import Column, markdown
 from drnet_tf.table_study import SIZES
@@ -103,14 +102,14 @@ def write_tables(
     path: str | os.PathLike[str], title: str, results: Mapping[str, Any]
 ) -> None:
     """Writes `tables` to a file."""
-    _write(path, tables(title, results))
+    write_text(path, tables(title, results))
 
 
 def write_figure(
     path: str | os.PathLike[str], results: Mapping[str, Any]
 ) -> None:
     """Writes `figure` to a file."""
-    _write(path, figure(results))
+    write_text(path, figure(results))
 
 
 def _means(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
@@ -121,10 +120,3 @@ def _means(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         }
         for point in curve
     ]
-
-
-def _write(path: str | os.PathLike[str], text: str) -> None:
-    def write(file: Path) -> None:
-        file.write_text(text, encoding="utf-8")
-
-    write_atomically(path, write)
