@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from drnet_tf.artifacts import write_atomically
+from drnet_tf.artifacts import write_text
 from drnet_tf.reporting import tables
 from drnet_tf.reporting.inline import inline_svg
 
@@ -170,12 +170,7 @@ class Page(Blocks):
         Raises:
           ValueError: the folder is missing or cannot be written.
         """
-        rendered = self.render().encode("utf-8")
-
-        def write_draft(draft: Path) -> None:
-            draft.write_bytes(rendered)
-
-        write_atomically(path, write_draft)
+        write_text(path, self.render())
 
 
 def _figure(kind: str, number: int, drawn: str, caption: str) -> str:
