@@ -62,6 +62,7 @@ MAY_IMPORT_TENSORFLOW = {
     "drnet_tf/datasets.py",  # tf.data datasets are read
     "drnet_tf/evaluation.py",  # runs batches of a tf.data dataset
     "drnet_tf/dissection/autodiff.py",  # gradients differ by backend
+    "benchmarks/one_image_loops.py",  # plain TensorFlow is what it compares
     "recipes/running.py",  # loads it first, without its notices
 }
 MAY_READ_KERAS_SRC = {"drnet_tf/graph.py"}
