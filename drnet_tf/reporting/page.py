@@ -11,7 +11,6 @@ import html
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 from drnet_tf.artifacts import write_text
