@@ -85,13 +85,18 @@ def main() -> None:
         survey = Survey(network, costs, importance, checked)
         rows.append(_row(varied, method, importance, survey))
         print(rows[-1])
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    settings |= {"model": Path(_MODEL.value).name, "output": output.name}
-    settings |= {"data_dir": None}
-    write_json(output, {"settings": settings, "rule": _RULE, "rows": rows})
+    write_json(output, {"settings": _settings(), "rule": _RULE, "rows": rows})
     table = _table(rows)
     write_text(output.with_suffix(".md"), table)
     print(table)
+
+
+def _settings() -> dict[str, Any]:
+    """Without the folders of the machine."""
+    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
+    for name in ("model", "output"):
+        settings[name] = Path(settings[name]).name
+    return settings | {"data_dir": None}
 
 
 def _row(
