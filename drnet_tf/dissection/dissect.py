@@ -73,23 +73,24 @@ def dissect(
         labels that are not valid; a work_dir of another run.
 
     Example:
-      >>> import keras, numpy as np
-      >>> keras.utils.set_random_seed(0)
+      >>> import keras
       >>> model = keras.Sequential([
-      ...     keras.Input((8, 8, 1)),
-      ...     keras.layers.Conv2D(4, 3, activation="relu", name="conv"),
+      ...     keras.Input((4, 4, 2)),
+      ...     keras.layers.Conv2D(2, 1, activation="relu", name="conv"),
       ...     keras.layers.GlobalAveragePooling2D(),
       ...     keras.layers.Dense(2),
       ... ])
-      >>> images = np.random.default_rng(0).random((8, 8, 8, 1), "float32")
-      >>> labels = np.argmax(model.predict(images, verbose=0), axis=1)
-      >>> method = CDRP(iterations=3, balance=1.0)
-      >>> names = [f"class {i}" for i in range(2)]
-      >>> try:
-      ...     dissect(model, (images, labels), method, class_names=names)
-      ... except ValueError as error:
-      ...     print("too few images" if "has" in str(error) else error)
-      too few images
+      >>> one, none = np.eye(2), np.zeros(2)
+      >>> model.set_weights([one.reshape(1, 1, 2, 2), none, 4 * one, none])
+      >>> images = np.ones((2, 4, 4, 1)) * one[:, None, None]
+      >>> importance = dissect(
+      ...     model,
+      ...     (images, np.array([0, 1])),
+      ...     class_names=("red", "green"),
+      ...     images_per_class=1,
+      ... )
+      >>> importance.scores["conv"].argmax(axis=1).tolist()
+      [0, 1]
     """
     method = CDRP() if method is None else method
     names = _check_model(model, class_names)
@@ -117,9 +118,7 @@ def dissect(
             "method": config,
             "balance": balance,
             "class_names": list(names),
-            "images": hashlib.sha256(
-                np.concatenate(drawn).tobytes()
-            ).hexdigest(),
+            "images": _digest(drawn),
         },
     )
     means = _class_means(
@@ -143,6 +142,10 @@ def _predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         return np.argmax(scores, axis=1)
 
     return predict
+
+
+def _digest(drawn: list[np.ndarray]) -> str:
+    return hashlib.sha256(np.concatenate(drawn).tobytes()).hexdigest()
 
 
 def _open_journal(
