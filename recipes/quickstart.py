@@ -32,7 +32,7 @@ import small_networks
 from absl import flags
 
 if TYPE_CHECKING:
-    from drnet_tf.importance import ChannelImportance
+    from drnet_tf.subtasks import DRNet
 
 _OUTPUT = flags.DEFINE_string("output", "quickstart_out", "Folder to write.")
 _CIV = flags.DEFINE_string(
@@ -54,7 +54,7 @@ def main() -> None:
     output = Path(_OUTPUT.value)
     check_folder(output)
     inputs = quickstart_inputs.load(_RULE.value, _MAX_DROP.value, _SEED.value)
-    importance, seconds = _dissected(inputs, output)
+    drnet, seconds = _dissected(inputs, output)
     settings = quickstart_inputs.settings() | data_flags.settings()
     results: dict[str, Any] = {
         "settings": settings | {f.name: f.value for f in _FLAGS},
@@ -62,7 +62,7 @@ def main() -> None:
         "data": inputs.data,
         "class_names": list(inputs.class_names),
         "max_drop": _MAX_DROP.value,
-        "diagnostics": importance.diagnostics,
+        "diagnostics": drnet.importance.diagnostics,
         "seconds": seconds,
     }
     print(
@@ -71,8 +71,8 @@ def main() -> None:
     )
     with staged(output) as draft:
         small_networks.write_all(
+            drnet,
             inputs,
-            importance,
             results,
             draft,
             max_drop=_MAX_DROP.value,
@@ -84,32 +84,36 @@ def main() -> None:
 
 def _dissected(
     inputs: quickstart_inputs.Inputs, output: Path
-) -> tuple[ChannelImportance, float]:
-    """The CIVs, kept in `output` at once as they are the longest work."""
+) -> tuple[DRNet, float | None]:
+    """The network with its CIVs, and the seconds that they took.
+
+    They are kept in `output` at once, as they are the longest work.
+    """
     from drnet_tf.dissection.dissect import dissect
     from drnet_tf.importance import ChannelImportance
+    from drnet_tf.subtasks import DRNet
 
-    start = time.monotonic()
     if _CIV.value is not None:
-        importance = ChannelImportance.load(_CIV.value)
-    else:
-        print(
-            f"Dissecting '{inputs.model.name}': {len(inputs.class_names)} "
-            f"classes, {_IMAGES.value} images of each",
-            flush=True,
-        )
-        importance = dissect(
-            inputs.model,
-            inputs.train,
-            class_names=inputs.class_names,
-            images_per_class=_IMAGES.value,
-            seed=_SEED.value,
-        )
+        made = ChannelImportance.load(_CIV.value)
+        return DRNet(inputs.model, made), None
+    print(
+        f"Dissecting '{inputs.model.name}': {len(inputs.class_names)} "
+        f"classes, {_IMAGES.value} images of each",
+        flush=True,
+    )
+    start = time.monotonic()
+    importance = dissect(
+        inputs.model,
+        inputs.train,
+        class_names=inputs.class_names,
+        images_per_class=_IMAGES.value,
+        seed=_SEED.value,
+    )
     seconds = time.monotonic() - start
     output.mkdir(exist_ok=True)
     importance.save(output / "civ.safetensors")
     print(f"  {seconds:.0f} s; CIVs in {output / 'civ.safetensors'}")
-    return importance, seconds
+    return DRNet(inputs.model, importance), seconds
 
 
 if __name__ == "__main__":

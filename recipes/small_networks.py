@@ -10,7 +10,6 @@ from quickstart_inputs import COMMANDS, Inputs
 
 if TYPE_CHECKING:
     from drnet_tf.datasets import LabeledImages
-    from drnet_tf.importance import ChannelImportance
     from drnet_tf.masks import ChannelMask
     from drnet_tf.subtasks import DRNet, SubTask
 
@@ -20,8 +19,8 @@ _CURVES = 3  # lines in the picture of accuracy
 
 
 def write_all(
+    drnet: DRNet,
     inputs: Inputs,
-    importance: ChannelImportance,
     results: dict[str, Any],
     folder: Path,
     **settings: Any,
@@ -29,8 +28,8 @@ def write_all(
     """Makes and measures every small network, and writes files and the page.
 
     Args:
-      inputs: the network, its images and the sub-tasks.
-      importance: its CIVs.
+      drnet: the dissected network.
+      inputs: its images and the sub-tasks.
       results: what is known so far; `subtask_page` says what it needs.
       folder: gets all files.
       **settings: of `DRNet.subtask`: `max_drop` and `rule`.
@@ -41,13 +40,11 @@ def write_all(
     from drnet_tf.artifacts import write_json
     from drnet_tf.reporting.curves import accuracy_curves
     from drnet_tf.reporting.subtask_page import overview, subtask_page
-    from drnet_tf.subtasks import DRNet
 
-    drnet = DRNet(inputs.model, importance)
     made, masks = _make_all(drnet, inputs, folder, settings)
     curves = accuracy_curves(
-        inputs.model,
-        importance,
+        drnet.model,
+        drnet.importance,
         inputs.test,
         [tuple(row["classes"]) for row in made["rows"]][:_CURVES],
         rule=settings["rule"],
@@ -57,8 +54,9 @@ def write_all(
         **made,
         "curves": [dataclasses.asdict(line) for line in curves],
     }
-    page = subtask_page(results, importance, masks, curves, COMMANDS)
+    page = subtask_page(results, drnet.importance, masks, curves, COMMANDS)
     page.write(folder / "index.html")
+    drnet.importance.save(folder / "civ.safetensors")
     write_json(folder / "quickstart.json", results)
     print(f"\n{overview(results)}\n")
 
@@ -81,7 +79,7 @@ def _make_all(
         except ValueError as error:
             # The others may have one.
             unreached.append(str(error))
-            print(f"  {', '.join(classes)}: none; {error}", flush=True)
+            print(f"\n  {', '.join(classes)}: none; {error}", flush=True)
             continue
         masks[", ".join(classes)] = subtask.mask
         rows.append(_make(drnet, subtask, inputs.test, folder / name))

@@ -77,7 +77,8 @@ def subtask_page(
         figures; "rows", those of each sub-task, by the keys of
         `comparison.Comparison.as_dict` and "tflite_bytes", "milliseconds" and
         "tflite_difference"; "unreached", the reason of each sub-task without a
-        small network; "seconds" of the dissection.
+        small network; "seconds" of the dissection, None if it was made
+        earlier.
       importance: the CIVs.
       masks: of each sub-task, by its name.
       curves: accuracy on test images against the share of kept channels.
@@ -125,11 +126,13 @@ def _with_full(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _summary(results: Mapping[str, Any]) -> str:
     rows = results["rows"]
     least = min(rows, key=lambda row: row["parameters"])
+    seconds = results["seconds"]
+    took = "" if seconds is None else f"in {seconds:.0f} seconds "
     return (
-        f"The network was dissected once, in {results['seconds']:.0f} seconds "
-        f"on {results['data']}; each small network below was then cut out of "
-        "it at once, without any training. Thresholds were chosen on training "
-        "images, as the fewest channels within "
+        f"The network was dissected once, {took}on {results['data']}; each "
+        "small network below was then cut out of it at once, without any "
+        "training. Thresholds were chosen on training images, as the fewest "
+        "channels within "
         f"{results['max_drop']:g} percentage points of the full network's "
         "accuracy there; all accuracies below are of test images, which chose "
         "nothing. The smallest, for "

@@ -87,10 +87,20 @@ def test_failures_leave_other_files_alone(quickstart, folder, tmp_path):
     done = quickstart(f"--civ={civ}", "--classes=red,blue", "--max_drop=0.5")
     assert "no sub-network is within 0.5 points of 100.00 %" in done.error
     assert (out / "index.html").read_text("utf-8") == "mine"
-    assert {path.name for path in out.iterdir()} == {
-        "index.html",
-        "civ.safetensors",
-    }
+    assert [path.name for path in out.iterdir()] == ["index.html"]
+    other = ChannelImportance(
+        {"relu": scores}, COLOURS, "by hand", fingerprint="of another"
+    )
+    other.save(civ)
+    done = quickstart(f"--civ={civ}", "--classes=red,blue")
+    assert "are not those of the model that was dissected" in done.error
+    assert [path.name for path in out.iterdir()] == ["index.html"]
+
+
+def test_missing_civs_are_refused(quickstart, tmp_path):
+    done = quickstart("--classes=red,blue", "--civ=no.safetensors")
+    assert "'no.safetensors': no such file" in done.error
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
