@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -84,7 +85,7 @@ class Timers:
             batch = self._images[:size]
             before = self._forward_rate(batch)
             found["learning"][size] = _rate(
-                lambda b=batch: self._learn(b), size
+                functools.partial(self._learn, batch), size
             )
             after = self._forward_rate(batch)
             found["forward"][size] = 2 / (1 / before + 1 / after)
@@ -95,9 +96,7 @@ class Timers:
         count = min(self._loop_images, len(self._images))
         for name, loop in self.loops.items():
             found["loops"][name] = _rate(
-                lambda f=loop: [
-                    f(self._images[i : i + 1]) for i in range(count)
-                ],
+                functools.partial(_one_at_a_time, loop, self._images[:count]),
                 count,
             )
         return found
@@ -107,14 +106,13 @@ class Timers:
 
         tensor = ops.convert_to_tensor(batch)
 
-        def forward() -> None:
-            ops.convert_to_numpy(self._forward(tensor))
+        def forward(times: int) -> None:
+            for _ in range(times):
+                ops.convert_to_numpy(self._forward(tensor))
 
-        forward()  # what is made at the first batch of a size is not timed
+        forward(1)  # what is made at the first batch of a size is not timed
         times = self._forwards
-        return _rate(
-            lambda: [forward() for _ in range(times)], times * len(batch)
-        )
+        return _rate(functools.partial(forward, times), times * len(batch))
 
     def agreement(self, images: np.ndarray) -> dict[str, Any]:
         """How far gates and masks of bfloat16 are those of float32."""
@@ -148,6 +146,11 @@ def _union_mask(
     mask = np.zeros(scores.size, bool)
     mask[np.argsort(-scores, kind="stable")[: round(kept * scores.size)]] = True
     return mask
+
+
+def _one_at_a_time(loop: Callable[[np.ndarray], Any], images: Any) -> None:
+    for i in range(len(images)):
+        loop(images[i : i + 1])
 
 
 def _rate(work: Callable[[], Any], images: int) -> float:

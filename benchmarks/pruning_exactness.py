@@ -153,7 +153,8 @@ def _measure(name: str, model: Any, folder: Path) -> list[dict[str, Any]]:
     images = images.astype("float32")
     if name in ("vgg16", "resnet18", "mobilenet_v2"):  # raw pixels in
         images = np.clip(images * 60 + 128, 0, 255)
-    rows, paths = [], []
+    rows: list[dict[str, Any]] = []
+    paths: list[str] = []
     for title, mask in _masks(model):
         pruned = prune(model, mask, verify=True)
         masked = apply_mask(model, mask).predict(images, verbose=0)
