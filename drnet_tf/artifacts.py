@@ -156,12 +156,13 @@ def save_arrays(
     contiguous = {
         name: np.asarray(arrays[name], order="C") for name in sorted(arrays)
     }
-    write_atomically(
-        path,
-        lambda file: safetensors.numpy.save_file(
-            contiguous, file, metadata={_METADATA_KEY: text}
-        ),
-    )
+    content = safetensors.numpy.save(contiguous, {_METADATA_KEY: text})
+
+    def write(file: Path) -> None:
+        # Not `save_file`: its files are for the owner's eyes only.
+        file.write_bytes(content)
+
+    write_atomically(path, write)
 
 
 def load_arrays(

@@ -63,6 +63,14 @@ def test_same_content_gives_same_bytes_in_any_order(tmp_path):
     assert first != (tmp_path / "3").read_bytes()
 
 
+def test_saved_arrays_may_be_read_like_any_other_file(tmp_path):
+    plain = tmp_path / "plain.txt"
+    plain.write_text("any other file")
+    path = tmp_path / "saved.safetensors"
+    artifacts.save_arrays(path, {"a": np.arange(2)}, {}, kind="numbers")
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
 def test_header_may_not_use_the_formats_own_names(tmp_path):
     with pytest.raises(ValueError, match="'kind' is set by the file format"):
         artifacts.save_arrays(tmp_path / "x", {}, {"kind": "other"}, "k")
