@@ -10,8 +10,8 @@ Example: python recipes/train_digits.py --data=mnist --output=drnet_tf/data
 
 Takes under 10 minutes on two CPU cores (588 s measured beside other work).
 Expected with the defaults: 99.4 % of MNIST's 10,000 test images, 99.5 % of the
-1,000 embedded ones. The choice of images is the same in each run; the weights differ in their
-last digits with the number of threads.
+1,000 embedded ones. The choice of images is the same in each run; the weights
+differ in their last digits with the number of threads.
 """
 
 from __future__ import annotations
