@@ -66,7 +66,7 @@ def main() -> None:
         "seconds": seconds,
     }
     print(
-        f"Small networks within {_MAX_DROP.value:g} points of the full "
+        f"Small networks within {_MAX_DROP.value:.1f} points of the full "
         "network's accuracy, on training images"
     )
     with staged(output) as draft:

@@ -133,7 +133,7 @@ def _summary(results: Mapping[str, Any]) -> str:
         "small network below was then cut out of it at once, without any "
         "training. Thresholds were chosen on training images, as the fewest "
         "channels within "
-        f"{results['max_drop']:g} percentage points of the full network's "
+        f"{results['max_drop']:.1f} percentage points of the full network's "
         "accuracy there; all accuracies below are of test images, which chose "
         "nothing. The smallest, for "
         f"{', '.join(least['classes'])}, runs {least['parameters']:.0%} of the "
