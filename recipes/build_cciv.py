@@ -18,7 +18,6 @@ Seconds by a threshold or a size; VGG16 by a drop of accuracy: two minutes.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +63,6 @@ def main() -> None:
     from drnet_tf.reporting.output_folder import check_folder, staged
     from drnet_tf.subtasks import DRNet
 
-    # Each small network is traced anew, of which TensorFlow warns.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     output = Path(_OUTPUT.value)
     check_folder(output)
     importance = ChannelImportance.load(_CIV.value)

@@ -20,7 +20,6 @@ The digits take a minute on 2 cores, VGG16 about 10.
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,8 +48,6 @@ _FLAGS = (_OUTPUT, _CIV, _IMAGES, _MAX_DROP, _RULE, _SEED)
 def main() -> None:
     from drnet_tf.reporting.output_folder import check_folder, staged
 
-    # Each small network is traced anew, of which TensorFlow warns.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     output = Path(_OUTPUT.value)
     check_folder(output)
     inputs = quickstart_inputs.load(_RULE.value, _MAX_DROP.value, _SEED.value)

@@ -7,6 +7,7 @@ so that `--help` answers at once and TensorFlow is loaded without its notices.
 from __future__ import annotations
 
 import importlib
+import logging as python_logging
 import os
 import sys
 from collections.abc import Callable
@@ -64,3 +65,5 @@ def _load_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_log_hidden():
         importlib.import_module("tensorflow")
+    # Many small networks are traced one after another, of which it warns.
+    python_logging.getLogger("tensorflow").setLevel("ERROR")
