@@ -24,8 +24,8 @@ class Cdrps:
 
     Attributes:
       gates: `(N, C_l)` float32 for each site, finite.
-      flipped: `(N,)` bool, whether no iterate was valid and the rule for
-        flipped images was used.
+      flipped: `(N,)` bool, whether the last state's top-1 class was another
+        one than the network's.
       kl: `(N,)` float32, divergence in nats from the image's original output.
       iteration: `(N,)` int32, number of updates of the iterate that was kept.
 

@@ -96,12 +96,15 @@ def dissect(
     names = _check_model(model, class_names)
     if work_dir is not None:
         open_folder(work_dir)
-    size = default_batch_size(model) if batch_size is None else batch_size
-    if size < 1:
-        raise ValueError(f"batch_size: got {batch_size}, expected 1 or more.")
+    size = _batch_size(model, batch_size)
     learner = GateLearner(model, method)
     drawn = draw_images(
-        _predictor(model), dataset, names, images_per_class, seed
+        _predictor(model),
+        dataset,
+        names,
+        images_per_class,
+        seed,
+        progress=progress,
     )
     config = {
         **dataclasses.asdict(method),
@@ -142,6 +145,14 @@ def _predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         return np.argmax(scores, axis=1)
 
     return predict
+
+
+def _batch_size(model: keras.Model, asked: int | None) -> int:
+    if asked is None:
+        return default_batch_size(model)
+    if asked < 1:
+        raise ValueError(f"batch_size: got {asked}, expected 1 or more.")
+    return asked
 
 
 def _digest(drawn: list[np.ndarray]) -> str:
@@ -222,7 +233,7 @@ def learn_cdrps(
             f"images of shape {images.shape}: expected one or more, without "
             "NaN and infinite values; check how they were loaded."
         )
-    size = default_batch_size(model) if batch_size is None else batch_size
+    size = _batch_size(model, batch_size)
     learner = GateLearner(model, method)
     balance = None
     if method.balance == "auto":

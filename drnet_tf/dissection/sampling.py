@@ -26,6 +26,8 @@ def draw_images(
     class_names: Sequence[str],
     images_per_class: int,
     seed: int,
+    *,
+    progress: bool = True,
 ) -> list[np.ndarray]:
     """Draws images of every class among those the network classifies rightly.
 
@@ -38,6 +40,7 @@ def draw_images(
       class_names: the classes, in the order of the labels.
       images_per_class: number of images of each class.
       seed: decides the order.
+      progress: whether to show a bar while the labels are read.
 
     Returns:
       For each class the positions in the dataset of its images, in the order
@@ -51,7 +54,7 @@ def draw_images(
         raise ValueError(
             f"images_per_class: got {images_per_class}, expected 1 or more."
         )
-    labels = _read_labels(dataset, len(class_names))
+    labels = _read_labels(dataset, len(class_names), progress)
     orders = []
     for number, name in enumerate(class_names):
         found = np.flatnonzero(labels == number)
@@ -138,11 +141,12 @@ def _joined(
     return np.concatenate(positions), np.concatenate(images)
 
 
-def _read_labels(dataset: Any, num_classes: int) -> np.ndarray:
+def _read_labels(dataset: Any, num_classes: int, progress: bool) -> np.ndarray:
     bar = DelayedBar(None, "image")
     labels, done = [], 0
     for _, part in batches(dataset, _READ, num_classes=num_classes):
         labels.append(part)
         done += len(part)
-        bar.update(done)
+        if progress:
+            bar.update(done)
     return np.concatenate(labels)
