@@ -98,13 +98,9 @@ def dissect(
         open_folder(work_dir)
     size = _batch_size(model, batch_size)
     learner = GateLearner(model, method)
+    predict = _predictor(model)
     drawn = draw_images(
-        _predictor(model),
-        dataset,
-        names,
-        images_per_class,
-        seed,
-        progress=progress,
+        predict, dataset, names, images_per_class, seed, progress=progress
     )
     config = {
         **dataclasses.asdict(method),
@@ -116,13 +112,11 @@ def dissect(
     balance, found = _balance(learner, dataset, drawn)
     journal = _open_journal(
         work_dir,
-        {
-            "model": mark,
-            "method": config,
-            "balance": balance,
-            "class_names": list(names),
-            "images": _digest(drawn),
-        },
+        model=mark,
+        method=config,
+        balance=balance,
+        class_names=list(names),
+        images=_digest(drawn),
     )
     means = _class_means(
         learner, balance, dataset, drawn, size, journal, progress
@@ -160,7 +154,7 @@ def _digest(drawn: list[np.ndarray]) -> str:
 
 
 def _open_journal(
-    work_dir: str | os.PathLike[str] | None, plan: dict[str, Any]
+    work_dir: str | os.PathLike[str] | None, **plan: Any
 ) -> Journal | None:
     return None if work_dir is None else Journal(work_dir, plan)
 
