@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from drnet_tf.graph import Call, Graph, read_graph
+from drnet_tf.operations import is_a
 
 # Leaves every class' score the score of that class.
 _TRANSPARENT = (
@@ -105,12 +106,12 @@ def find_classifier(model: keras.Model) -> Classifier:
         if isinstance(call.operation, _HEADS):
             _check_width(model, graph, call, num_classes)
             return Classifier(call, num_classes, bool(probabilities))
-        if activation == "" and not _is_a(call, (*_TRANSPARENT, *_POOLS)):
+        if activation == "" and not is_a(call, (*_TRANSPARENT, *_POOLS)):
             raise _no_scores(
                 model,
                 f"'{call.name}' ({type(call.operation).__name__}) makes it",
             )
-        pooled = pooled or _is_a(call, _POOLS)
+        pooled = pooled or is_a(call, _POOLS)
         call = producers.get(call.inputs[0])
     raise _no_scores(model, "its output is its input")
 
@@ -186,20 +187,12 @@ def _activation(call: Call) -> str:
         ("Relu", "relu"),
         ("Sigmoid", "sigmoid"),
     ):
-        if _is_a(call, (class_name,)):
+        if is_a(call, (class_name,)):
             return name
     activation = getattr(call.operation, "activation", None)
     if activation is None:
         return ""
     return getattr(activation, "__name__", type(activation).__name__)
-
-
-def _is_a(call: Call, class_names: tuple[str, ...]) -> bool:
-    # By name: Keras' operators (`keras.ops.softmax(x)`) are no public classes.
-    return any(
-        base.__name__ in class_names and base.__module__.startswith("keras.")
-        for base in type(call.operation).__mro__
-    )
 
 
 def _no_scores(model: keras.Model, reason: str) -> ValueError:

@@ -11,6 +11,7 @@ import numpy as np
 
 from drnet_tf.call_costs import Product
 from drnet_tf.graph import Call, Graph
+from drnet_tf.operations import class_names
 from drnet_tf.sites import (
     MERGES,
     NORMS,
@@ -161,7 +162,7 @@ def flow(
     """
     if all(state is None for state in inputs) or len(call.outputs) != 1:
         return None
-    names = _class_names(call)
+    names = class_names(call)
     if names & {*MERGES}:
         return _combine(inputs, np.logical_or)
     if names & {"Multiply"}:
@@ -184,14 +185,6 @@ def flow(
     ):
         return state
     return None
-
-
-def _class_names(call: Call) -> set[str]:
-    return {
-        base.__name__
-        for base in type(call.operation).__mro__
-        if base.__module__.startswith("keras.")
-    }
 
 
 def _combine(
@@ -234,7 +227,7 @@ def _rearrange(call: Call, state: Running, graph: Graph) -> Running | None:
         return None
     behind = (1,) * (-state.axis - 1)
     runs = np.broadcast_to(state.flags.reshape(-1, *behind), before)
-    if _class_names(call) & {"Permute"}:
+    if class_names(call) & {"Permute"}:
         runs = runs.transpose([axis - 1 for axis in call.operation.dims])
     elif getattr(call.operation, "data_format", None) == "channels_first":
         runs = np.moveaxis(runs, 0, -1)  # Flatten puts channels last first

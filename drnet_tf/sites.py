@@ -7,6 +7,7 @@ import dataclasses
 import keras
 
 from drnet_tf.graph import Call, Graph, check_model, read_graph
+from drnet_tf.operations import is_a
 
 CONVOLUTIONS = (
     "Conv1D",
@@ -193,15 +194,15 @@ def find_sites(graph: Graph) -> tuple[GateSite, ...]:
 
 def is_convolution(call: Call) -> bool:
     """Whether the call is one of a convolution layer."""
-    return _is_a(call, CONVOLUTIONS)
+    return is_a(call, CONVOLUTIONS)
 
 
 def is_activation(call: Call) -> bool:
     """Whether the call is a channel-wise non-linearity, layer or operator."""
-    if _is_a(call, ("Activation",)):
+    if is_a(call, ("Activation",)):
         name = getattr(call.operation.activation, "__name__", "")
         return name not in ("linear", "softmax", "log_softmax")
-    return _is_a(call, ACTIVATIONS)
+    return is_a(call, ACTIVATIONS)
 
 
 def channel_axis(call: Call, rank: int) -> int:
@@ -210,17 +211,8 @@ def channel_axis(call: Call, rank: int) -> int:
     return 1 - rank if first else -1
 
 
-def _is_a(call: Call, class_names: tuple[str, ...]) -> bool:
-    # By the names of the classes it derives from: Keras' operators (`a + b`)
-    # are no public classes, and custom layers derive from Keras' own.
-    return any(
-        base.__name__ in class_names and base.__module__.startswith("keras.")
-        for base in type(call.operation).__mro__
-    )
-
-
 def _is_linear(call: Call) -> bool:
-    return _is_a(call, ("Activation",)) and not is_activation(call)
+    return is_a(call, ("Activation",)) and not is_activation(call)
 
 
 def _has_inline_activation(call: Call) -> bool:
@@ -248,13 +240,13 @@ def _sites_after(
             seen.add(result)
             if is_activation(call):
                 activations.append((result, "activation"))
-            elif _is_a(call, NORMS):
+            elif is_a(call, NORMS):
                 if linear[1] == "conv" and call.inputs == (output,):
                     linear = (result, "norm")
                 stack.append(result)
-            elif _is_linear(call) or _is_a(call, _CHANNEL_WISE):
+            elif _is_linear(call) or is_a(call, _CHANNEL_WISE):
                 stack.append(result)
-            elif _is_a(call, MERGES) and _keeps_shape(call, graph):
+            elif is_a(call, MERGES) and _keeps_shape(call, graph):
                 stack.append(result)
     return activations or [linear]
 
@@ -278,8 +270,8 @@ def _head_convolutions(graph: Graph) -> set[str]:
         elif (
             is_activation(call)
             or _is_linear(call)
-            or _is_a(call, ("Activation", *_SHAPES_AND_POOLS))
-            or _is_a(call, (*NORMS, *_CHANNEL_WISE))
+            or is_a(call, ("Activation", *_SHAPES_AND_POOLS))
+            or is_a(call, (*NORMS, *_CHANNEL_WISE))
         ):
             stack.extend(call.inputs)
     return heads

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 # A module or folder of drnet_tf imports those of lower ranks only; folders are
 # ranked as a whole.
 RANKS = {
-    0: {"version", "artifacts", "graph", "names", "progress"},
+    0: {"version", "artifacts", "graph", "operations", "names", "progress"},
     1: {"sites", "importance", "rules", "masks"},
     2: {"gates", "call_costs", "running", "costs", "fingerprints"},
     3: {
@@ -43,6 +43,7 @@ RANK = {name: rank for rank, names in RANKS.items() for name in names}
 # Imports within one rank; they must not form a cycle either.
 SIDEWAYS = {
     ("artifacts", "version"),
+    ("operations", "graph"),
     ("rules", "importance"),
     ("masks", "importance"),
     ("masks", "rules"),

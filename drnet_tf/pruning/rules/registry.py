@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ class Part:
     weights: Sequence[np.ndarray] = ()
 
 
-class Rule:
+class Rule(abc.ABC):
     """How channels flow through one family of operations.
 
     A rule has no state; all methods get the call and the `ChannelFlow`. A
@@ -43,13 +44,13 @@ class Rule:
         """Whether the rule is for this operation of a class it stands for."""
         return True
 
+    @abc.abstractmethod
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         """Says which channels the outputs have: `flow.add(...)` for each."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def backward(self, call: Call, flow: ChannelFlow) -> None:
         """Marks the channels of the inputs that `flow.needed` ones need."""
-        raise NotImplementedError
 
     def reads(self, call: Call, flow: ChannelFlow) -> list[int]:
         """The inputs that the small network's call reads."""

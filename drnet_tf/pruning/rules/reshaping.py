@@ -7,6 +7,7 @@ channels, each atom H W times; Reshape to (groups, C / groups) ties the groups.
 
 from __future__ import annotations
 
+import abc
 import math
 
 import keras
@@ -20,11 +21,11 @@ from drnet_tf.pruning.rules.registry import Part, Rule, register_rule
 class Layout(Rule):
     """What Flatten, Reshape and Permute share."""
 
+    @abc.abstractmethod
     def layout(
         self, values: np.ndarray, call: Call, flow: ChannelFlow
     ) -> np.ndarray:
         """An array of the input's shape (without batch) in the output's."""
-        raise NotImplementedError
 
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         inputs, output = flow[call.inputs[0]], call.outputs[0]
