@@ -4,9 +4,9 @@ Graph ─ analysis (channel flow, one rule per operation family) ─▶ what sta
     ─ surgery (silence, rebuild) ─▶ keras.Model ─ accounting ─▶ PruneReport
 """
 
+from drnet_tf.channels.rules.registry import Part, Rule, register_rule
 from drnet_tf.pruning.pruned_model import PrunedModel, prune
 from drnet_tf.pruning.report import PruneReport
-from drnet_tf.pruning.rules.registry import Part, Rule, register_rule
 
 __all__ = [
     "Part",

@@ -7,9 +7,9 @@ import collections
 import keras
 import numpy as np
 
+from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
 from drnet_tf.costs import count_costs
 from drnet_tf.graph import Call, read_graph
-from drnet_tf.pruning.channel_flow import ChannelFlow, MaskedSite
 from drnet_tf.pruning.report import (
     KeptAgainstMask,
     LayerChange,

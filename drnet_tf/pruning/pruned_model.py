@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import keras
 
+from drnet_tf.channels.analysis import analyse
+from drnet_tf.channels.channel_flow import MaskedSite
 from drnet_tf.classifier import find_classifier
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.graph import Call, read_graph
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning.accounting import account
-from drnet_tf.pruning.analysis import analyse
-from drnet_tf.pruning.channel_flow import MaskedSite
 from drnet_tf.pruning.report import PruneReport
 from drnet_tf.pruning.surgery.rebuild import rebuild
 from drnet_tf.pruning.surgery.silencing import silence

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
 from drnet_tf.graph import Call, Graph, read_graph, replay
-from drnet_tf.pruning.channel_flow import ChannelFlow, MaskedSite
 
 TOLERANCE = 1e-5  # of the tensor's largest absolute value
 _IMAGES = 2

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from drnet_tf.channels.analysis import rule_of
+from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.graph import Call, TensorRef, model_like, new_inputs, replay
-from drnet_tf.pruning.analysis import rule_of
-from drnet_tf.pruning.channel_flow import ChannelFlow
 
 
 def rebuild(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from drnet_tf.pruning.analysis import rule_of
-from drnet_tf.pruning.channel_flow import ChannelFlow
+from drnet_tf.channels.analysis import rule_of
+from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.pruning.report import Silenced
 
 

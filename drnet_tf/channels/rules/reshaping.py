@@ -13,9 +13,9 @@ import math
 import keras
 import numpy as np
 
+from drnet_tf.channels.channel_flow import ChannelFlow
+from drnet_tf.channels.rules.registry import Part, Rule, register_rule
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import ChannelFlow
-from drnet_tf.pruning.rules.registry import Part, Rule, register_rule
 
 
 class Layout(Rule):

@@ -3,7 +3,7 @@
 Importing this package registers all of them, so `find_rule` is taken from here.
 """
 
-from drnet_tf.pruning.rules import (
+from drnet_tf.channels.rules import (
     activations,
     batch_norm,
     concatenation,
@@ -19,7 +19,7 @@ from drnet_tf.pruning.rules import (
     softmax,
     spatial,
 )
-from drnet_tf.pruning.rules.registry import find_rule
+from drnet_tf.channels.rules.registry import find_rule
 
 __all__ = [
     "activations",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
+from drnet_tf.channels.channel_flow import ChannelFlow
+from drnet_tf.channels.rules.registry import Rule, register_rule
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import ChannelFlow
-from drnet_tf.pruning.rules.registry import Rule, register_rule
 
 
 @register_rule(

@@ -9,11 +9,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from drnet_tf.channels.channel_flow import ChannelFlow, Channels
+from drnet_tf.channels.rules import activations
+from drnet_tf.channels.rules.convolution_shapes import channel_axis, is_padded
+from drnet_tf.channels.rules.registry import Part, Rule, register_rule
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import ChannelFlow, Channels
-from drnet_tf.pruning.rules import activations
-from drnet_tf.pruning.rules.convolution_shapes import channel_axis, is_padded
-from drnet_tf.pruning.rules.registry import Part, Rule, register_rule
 
 
 @register_rule(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from drnet_tf.channels.channel_flow import ChannelFlow
+from drnet_tf.channels.rules import activations
+from drnet_tf.channels.rules.registry import Rule, register_rule
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import ChannelFlow
-from drnet_tf.pruning.rules import activations
-from drnet_tf.pruning.rules.registry import Rule, register_rule
 
 
 @register_rule(

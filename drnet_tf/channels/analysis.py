@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
+from drnet_tf.channels.rules import find_rule
+from drnet_tf.channels.rules.registry import Rule
+from drnet_tf.channels.rules.unknown import UNKNOWN
 from drnet_tf.graph import Call, Graph
-from drnet_tf.pruning.channel_flow import ChannelFlow, MaskedSite
-from drnet_tf.pruning.rules import find_rule
-from drnet_tf.pruning.rules.registry import Rule
-from drnet_tf.pruning.rules.unknown import UNKNOWN
 
 
 def rule_of(call: Call) -> Rule:

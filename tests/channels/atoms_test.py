@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drnet_tf.pruning.atoms import Atoms
+from drnet_tf.channels.atoms import Atoms
 
 
 def test_united_atoms_have_the_smallest_number_as_root() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from drnet_tf.channels.channel_flow import ChannelFlow
+from drnet_tf.channels.rules.registry import Rule
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import ChannelFlow
-from drnet_tf.pruning.rules.registry import Rule
 
 
 def reason(call: Call) -> str:

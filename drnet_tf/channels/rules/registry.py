@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import ChannelFlow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ def register_rule(
     Example:
       >>> import keras
       >>> from drnet_tf.pruning import register_rule
-      >>> from drnet_tf.pruning.rules.pointwise import Pointwise
+      >>> from drnet_tf.channels.rules.pointwise import Pointwise
       >>> class Half(keras.layers.Layer):
       ...     def call(self, x):
       ...         return x / 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import ChannelFlow
 
 
 def channel_axis(call: Call, flow: ChannelFlow) -> int:

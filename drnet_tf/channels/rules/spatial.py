@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from drnet_tf.channels.channel_flow import ChannelFlow, Channels
+from drnet_tf.channels.rules.convolution_shapes import channel_axis
+from drnet_tf.channels.rules.registry import Rule, register_rule
 from drnet_tf.graph import Call
-from drnet_tf.pruning.channel_flow import ChannelFlow, Channels
-from drnet_tf.pruning.rules.convolution_shapes import channel_axis
-from drnet_tf.pruning.rules.registry import Rule, register_rule
 
 
 @register_rule(

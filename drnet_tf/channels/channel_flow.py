@@ -7,8 +7,8 @@ import dataclasses
 
 import numpy as np
 
+from drnet_tf.channels.atoms import Atoms
 from drnet_tf.graph import Call, Graph
-from drnet_tf.pruning.atoms import Atoms
 
 
 @dataclasses.dataclass
@@ -59,7 +59,7 @@ class Pin:
 class ChannelFlow:
     """Channels of all tensors of a graph, filled by `analysis.analyse`.
 
-    The rules of `pruning/rules` write to it, one call of the graph at a time:
+    The rules of `channels/rules` write to it, one call of the graph at a time:
     forward they give every tensor its axis, atoms and values; backward they
     mark which channels of their inputs are needed.
 
