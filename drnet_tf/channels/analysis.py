@@ -50,22 +50,31 @@ def analyse(
     """
     head = _calls_from(graph, classifier) if classifier else frozenset()
     flow = ChannelFlow(graph, masks, head)
-    for tensor in graph.inputs:
-        flow.add_frozen(tensor, "they are the model's input")
-    for call in graph.calls:
-        rule_of(call).forward(call, flow)
+    _walk_forward(flow)
     if classifier is None:
         for tensor in graph.outputs:
-            flow.freeze(tensor, "they are the model's output")
+            flow.need_all(tensor)
     else:
         _choose_rows(flow, classifier, rows)
     for call in reversed(graph.calls):
         rule_of(call).backward(call, flow)
     flow.find_kept()
+    for tensor in graph.inputs:
+        flow.keep_all(tensor, "they are the model's input")
+    if classifier is None:
+        for tensor in graph.outputs:
+            flow.keep_all(tensor, "they are the model's output")
     _complete(flow)
     if classifier is not None:
         _check_rows(flow, classifier, rows)
     return flow
+
+
+def _walk_forward(flow: ChannelFlow) -> None:
+    for tensor in flow.graph.inputs:
+        flow.add_new(tensor)
+    for call in flow.graph.calls:
+        rule_of(call).forward(call, flow)
 
 
 def _calls_from(graph: Graph, call: Call) -> frozenset[str]:
@@ -113,18 +122,20 @@ def _complete(flow: ChannelFlow) -> None:
     before = -1
     while flow.count_kept() != before:
         before = flow.count_kept()
-        flow.alive = _find_alive(flow)
+        read = _mark_alive(flow)
+        flow.keep_views(read)
         for call in reversed(flow.graph.calls):
             if call.name in flow.alive:
                 rule_of(call).complete(call, flow)
-    flow.alive = _find_alive(flow)
+    _mark_alive(flow)
 
 
-def _find_alive(flow: ChannelFlow) -> frozenset[str]:
-    """Names of the calls that the outputs still depend on."""
+def _mark_alive(flow: ChannelFlow) -> set[int]:
+    """Finds the calls that the outputs still depend on, and what they read."""
     read, alive = set(flow.graph.outputs), set()
     for call in reversed(flow.graph.calls):
         if read & set(call.outputs):
             alive.add(call.name)
             read.update(rule_of(call).reads(call, flow))
-    return frozenset(alive)
+    flow.alive = frozenset(alive)
+    return read

@@ -35,12 +35,13 @@ class Atoms:
 
     def unite(self, first: np.ndarray, second: np.ndarray) -> None:
         """Unites two arrays of atoms of the same length, pair by pair."""
-        for a, b in zip(
-            self.roots(first).tolist(), self.roots(second).tolist(), strict=True
-        ):
-            # Roots change while pairs are united.
-            a, b = self._root(a), self._root(b)
-            self._parents[max(a, b)] = min(a, b)
+        while True:
+            a, b = self.roots(first), self.roots(second)
+            if np.array_equal(a, b):
+                return
+            # Of several that hang a root elsewhere the lowest wins; the others
+            # are united in the next round.
+            np.minimum.at(self._parents, np.maximum(a, b), np.minimum(a, b))
 
     def roots(self, atoms: np.ndarray) -> np.ndarray:
         """The number that stands for the set of each atom."""
@@ -50,8 +51,3 @@ class Atoms:
             if np.array_equal(above, roots):
                 return roots
             roots = above
-
-    def _root(self, atom: int) -> int:
-        while self._parents[atom] != atom:
-            atom = int(self._parents[atom])
-        return atom

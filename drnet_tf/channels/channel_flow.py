@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Container
 
 import numpy as np
 
@@ -48,14 +49,6 @@ class MaskedSite:
     keep: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
-class Pin:
-    """Why some atoms stay, whatever the mask says."""
-
-    atoms: np.ndarray
-    reason: str
-
-
 class ChannelFlow:
     """Channels of all tensors of a graph, filled by `analysis.analyse`.
 
@@ -71,8 +64,9 @@ class ChannelFlow:
 
     Attributes:
       channels: of each tensor, by its number.
-      pins: which atoms stay whatever the mask says, and why.
-      unknown: calls without a rule.
+      frozen: atoms that no mask can remove; filled for tied sites only.
+      kept_for: which atoms stay whatever the mask says, by the reason and
+        their bytes: one entry, however often it is said.
       dropped: inputs that a call no longer reads, by its name.
       class_order: atoms of the class rows that are kept, in their order.
       alive: names of the calls that the small network has.
@@ -93,13 +87,13 @@ class ChannelFlow:
         self.head = head
         self.atoms = Atoms()
         self.channels: dict[int, Channels] = {}
-        self.pins: list[Pin] = []
-        self.unknown: list[Call] = []
+        self.kept_for: dict[tuple[str, bytes], np.ndarray] = {}
         self.dropped: dict[str, frozenset[int]] = {}
         self.silent: dict[str, np.ndarray] = {}
         self.closed: dict[int, np.ndarray] = {}
         self.alive: frozenset[str] = frozenset()
         self.class_order: np.ndarray | None = None
+        self.frozen: list[np.ndarray] = []
         self._views: dict[tuple[int, int], Channels] = {}
         self._kept = np.zeros(0, bool)
         self._calls = collections.defaultdict(list)
@@ -139,46 +133,29 @@ class ChannelFlow:
             self.on_axis(tensor, site.axis).values[~site.keep] = 0.0
 
     def add_new(
-        self, tensor: int, axis: int, values: np.ndarray | None = None
+        self, tensor: int, axis: int = -1, values: np.ndarray | None = None
     ) -> None:
         """As `add`, with atoms of the tensor's own."""
-        width = self.shape(tensor)[axis]
-        self.add(tensor, axis, self.atoms.new(width or 1), values)
-
-    def add_frozen(self, tensor: int, reason: str, axis: int = -1) -> None:
-        """As `add_new`, for channels that have to stay."""
         shape = self.shape(tensor)
         axis = max(axis, -len(shape))
-        atoms = self.atoms.new((shape[axis] or 1) if shape else 1)
-        self.add(tensor, axis, atoms)
-        self.pin(atoms, reason)
-
-    def pin(self, atoms: np.ndarray, reason: str) -> None:
-        """Makes atoms stay whether their values are needed or not."""
-        self.pins.append(Pin(atoms, reason))
-
-    def freeze(self, tensor: int, reason: str) -> None:
-        """Makes all channels of a tensor stay and keep their values."""
-        channels = self[tensor]
-        channels.needed[:] = True
-        self.pin(channels.atoms, reason)
+        width = shape[axis] if shape else 1
+        self.add(tensor, axis, self.atoms.new(width or 1), values)
 
     def on_axis(self, tensor: int, axis: int) -> Channels:
         """The channels of a tensor as a reader with that channel axis sees it.
 
-        If they lie on another axis, those have to stay, and the reader sees
-        live channels on its `axis` that have to stay as well.
+        If they lie on another axis, the reader sees live channels on its own;
+        those stay, and so do the tensor's own, as long as the tensor is read.
         """
         if self[tensor].axis == axis:
             return self[tensor]
         if (tensor, axis) not in self._views:
-            reason = "a layer reads them along another axis"
-            self.freeze(tensor, reason)
             width = self.shape(tensor)[axis] or 1
-            atoms = self.atoms.new(width)
-            self.pin(atoms, reason)
             self._views[tensor, axis] = Channels(
-                axis, atoms, np.full(width, np.nan), np.ones(width, bool)
+                axis,
+                self.atoms.new(width),
+                np.full(width, np.nan),
+                np.zeros(width, bool),
             )
         return self._views[tensor, axis]
 
@@ -190,6 +167,10 @@ class ChannelFlow:
                 self.on_axis(first.inputs[0], axis).atoms,
                 self.on_axis(call.inputs[0], axis).atoms,
             )
+
+    def freeze(self, tensor: int) -> None:
+        """Says that no channel of a tensor can ever go."""
+        self.frozen.append(self[tensor].atoms)
 
     # Between: forward is complete.
 
@@ -208,10 +189,18 @@ class ChannelFlow:
 
         A masked channel needs no computing: after it comes the zero.
         """
-        needed = self[tensor].needed.copy()
-        if tensor in self.masks:
-            needed &= self.masks[tensor].keep
+        channels = self[tensor]
+        if any(view.needed.any() for view in self._views_of(tensor)):
+            channels.needed[:] = True
+        needed = channels.needed.copy()
+        site = self.masks.get(tensor)
+        if site and site.axis == channels.axis:
+            needed &= site.keep
         return needed
+
+    def need_all(self, tensor: int) -> None:
+        """Marks all channels of a tensor as needed."""
+        self[tensor].needed[:] = True
 
     def drop(self, call: Call, tensors: frozenset[int]) -> None:
         """Says that a call does not read some of its inputs."""
@@ -219,22 +208,33 @@ class ChannelFlow:
 
     # After: which channels are there.
 
-    def keep_also(self, atoms: np.ndarray) -> None:
-        """Keeps atoms that nobody needs, for a layer's sake."""
+    def keep(self, atoms: np.ndarray, reason: str) -> None:
+        """Keeps atoms whatever the mask says."""
         self._kept[self.atoms.roots(atoms)] = True
+        self.kept_for[reason, atoms.tobytes()] = atoms
+
+    def keep_all(self, tensor: int, reason: str) -> None:
+        """Keeps all channels of a tensor whatever the mask says."""
+        self.keep(self[tensor].atoms, reason)
 
     def count_kept(self) -> int:
         """How many atoms are kept."""
         return int(self._kept.sum())
 
     def find_kept(self) -> None:
-        """Decides which atoms are kept, once backward is complete."""
+        """Keeps the atoms that are needed, once backward is complete."""
         self._kept = np.zeros(len(self.atoms), bool)
-        for pin in self.pins:
-            self._kept[self.atoms.roots(pin.atoms)] = True
-        for channels in self.channels.values():
+        for channels in (*self.channels.values(), *self._views.values()):
             needed = channels.atoms[channels.needed]
             self._kept[self.atoms.roots(needed)] = True
+
+    def keep_views(self, tensors: Container[int]) -> None:
+        """Keeps what is read along another axis than that of the channels."""
+        for (tensor, _), view in self._views.items():
+            if tensor in tensors:
+                reason = "a layer reads them along another axis"
+                self.keep_all(tensor, reason)
+                self.keep(view.atoms, reason)
 
     def is_kept(self, channels: Channels) -> np.ndarray:
         """`(C,)` bool: which of the channels the small network has."""
@@ -261,3 +261,6 @@ class ChannelFlow:
         """`(C,)` bool: output channels that the weights have to make zero."""
         width = len(self[call.outputs[0]])
         return self.silent.get(call.name, np.zeros(width, bool))
+
+    def _views_of(self, tensor: int) -> list[Channels]:
+        return [x for (seen, _), x in self._views.items() if seen == tensor]

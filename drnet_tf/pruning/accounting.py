@@ -1,4 +1,4 @@
-"""Gathers a `PruneReport` from the finished analysis and both networks."""
+"""Gathers a `PruneReport` from the finished analysis."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import collections
 import keras
 import numpy as np
 
+from drnet_tf.call_costs import kept_weights, products
+from drnet_tf.channels.analysis import rule_of
 from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
-from drnet_tf.costs import count_costs
-from drnet_tf.graph import Call, read_graph
+from drnet_tf.channels.rules.unknown import UNKNOWN
+from drnet_tf.graph import Call
 from drnet_tf.pruning.report import (
     KeptAgainstMask,
     LayerChange,
@@ -17,28 +19,27 @@ from drnet_tf.pruning.report import (
     Silenced,
     Unknown,
 )
-from drnet_tf.pruning.surgery.rebuild import layer_names
 
 
 def account(
-    full: keras.Model,
-    small: keras.Model,
-    flow: ChannelFlow,
-    silenced: tuple[Silenced, ...],
+    model: keras.Model, flow: ChannelFlow, silenced: tuple[Silenced, ...]
 ) -> PruneReport:
-    """Compares the small network with the full one.
+    """What the small network costs, without building it.
 
     Args:
-      full, small: before and after.
-      flow: the complete analysis.
+      model: the full network.
+      flow: the complete analysis, with `silence` done.
       silenced: from `silence(flow)`.
     """
-    before, after = _macs(full), _macs(small)
     sites = flow.masks.items()
     kept = {tensor: _kept(flow, tensor, site) for tensor, site in sites}
+    layers = _layers(flow)
+    macs = [(layer.macs_before, layer.macs_after) for layer in layers]
+    is_open = any(before is None for before, _ in macs)
+    removed = sum(x.parameters_before - x.parameters_after for x in layers)
     return PruneReport(
-        model=full.name,
-        layers=_layers(flow, small, before, after),
+        model=model.name,
+        layers=layers,
         kept_against_mask=_against(flow, kept),
         silenced=silenced,
         removed=tuple(
@@ -48,16 +49,17 @@ def account(
         ),
         unknown=tuple(
             Unknown(call.name, type(call.operation).__name__)
-            for call in flow.unknown
+            for call in flow.graph.calls
+            if call.name in flow.alive and rule_of(call) is UNKNOWN
         ),
         masked=sum(int((~site.keep).sum()) for _, site in sites),
         masked_removed=sum(
             int((~site.keep & ~kept[tensor]).sum()) for tensor, site in sites
         ),
-        parameters_before=full.count_params(),
-        parameters_after=small.count_params(),
-        macs_before=None if before is None else sum(before.values()),
-        macs_after=None if after is None else sum(after.values()),
+        parameters_before=model.count_params(),
+        parameters_after=model.count_params() - removed,
+        macs_before=None if is_open else sum(x or 0 for x, _ in macs),
+        macs_after=None if is_open else sum(x or 0 for _, x in macs),
     )
 
 
@@ -67,48 +69,34 @@ def _kept(flow: ChannelFlow, tensor: int, site: MaskedSite) -> np.ndarray:
     return flow.is_kept(flow.on_axis(tensor, site.axis)) & alive
 
 
-def _macs(model: keras.Model) -> dict[str, int] | None:
-    """MACs by call; None if they depend on an open image size."""
-    graph = read_graph(model)
-    if any(None in tensor.shape[1:] for tensor in graph.tensors):
-        return None
-    return {layer.name: layer.macs for layer in count_costs(model).layers}
-
-
-def _layers(
-    flow: ChannelFlow,
-    small: keras.Model,
-    macs_before: dict[str, int] | None,
-    macs_after: dict[str, int] | None,
-) -> tuple[LayerChange, ...]:
-    names = layer_names(flow)
-    times: collections.Counter[str] = collections.Counter()
+def _layers(flow: ChannelFlow) -> tuple[LayerChange, ...]:
+    is_open = any(None in x.shape[1:] for x in flow.graph.tensors)
+    counted: set[int] = set()  # operations of the small network
     changes = []
     for call in flow.graph.calls:
-        name, alive = names[id(call.operation)], call.name in flow.alive
-        call_name = f"{name}:{times[name]}" if times[name] else name
-        first = not times[name]
-        times[name] += alive
-        if not getattr(call.operation, "weights", ()):
-            continue
-        before = [_width(flow, call, x) for x in _ends(call)]
-        after = [_width(flow, call, x, kept=True) * alive for x in _ends(call)]
-        changes.append(
-            LayerChange(
-                name=call.name,
-                kind=type(call.operation).__name__,
-                inputs_before=before[0],
-                inputs_after=after[0],
-                outputs_before=before[1],
-                outputs_after=after[1],
-                parameters_before=_parameters_before(flow, call),
-                parameters_after=small.get_layer(name).count_params()
-                if alive and first
-                else 0,
-                macs_before=_macs_of(macs_before, call.name),
-                macs_after=_macs_of(macs_after, call_name if alive else ""),
+        alive, key = call.name in flow.alive, id(call.operation)
+        if getattr(call.operation, "weights", ()):
+            before = [_width(flow, call, x) for x in _ends(call)]
+            after = [_width(flow, call, x, kept=True) for x in _ends(call)]
+            macs = (None, None) if is_open else _macs(flow, call)
+            changes.append(
+                LayerChange(
+                    name=call.name,
+                    kind=type(call.operation).__name__,
+                    inputs_before=before[0],
+                    inputs_after=after[0] * alive,
+                    outputs_before=before[1],
+                    outputs_after=after[1] * alive,
+                    parameters_before=_parameters_before(flow, call),
+                    parameters_after=_parameters_after(flow, call)
+                    if alive and key not in counted
+                    else 0,
+                    macs_before=macs[0],
+                    macs_after=macs[1],
+                )
             )
-        )
+        if alive:
+            counted.add(key)
     return tuple(changes)
 
 
@@ -122,17 +110,32 @@ def _width(
     """Channels of a call's tensor, along the axis of its output's channels."""
     channels, axis = flow[tensor], flow[call.outputs[0]].axis
     if channels.axis != axis and -axis < len(flow.shape(tensor)):
-        return flow.shape(tensor)[axis] or 1  # it was frozen
+        return flow.shape(tensor)[axis] or 1  # all of them stay
     return len(flow.kept(channels)) if kept else len(channels)
 
 
-def _macs_of(macs: dict[str, int] | None, call_name: str) -> int | None:
-    return None if macs is None else macs.get(call_name, 0)
+def _macs(flow: ChannelFlow, call: Call) -> tuple[int, int]:
+    """Multiply-accumulates for one image, before and after."""
+    parts = products(call, flow.graph)
+    if not parts:
+        return 0, 0
+    axis = flow[call.outputs[0]].axis
+    kept = [flow.is_kept(flow.on_axis(x, axis)) for x in _ends(call)]
+    before, after = kept_weights(parts, None, None), kept_weights(parts, *kept)
+    alive = call.name in flow.alive
+    return (
+        sum(p.positions * n for p, n in zip(parts, before, strict=True)),
+        sum(p.positions * n * alive for p, n in zip(parts, after, strict=True)),
+    )
 
 
 def _parameters_before(flow: ChannelFlow, call: Call) -> int:
     first = flow.calls_of(call)[0] is call
     return call.operation.count_params() if first else 0
+
+
+def _parameters_after(flow: ChannelFlow, call: Call) -> int:
+    return sum(np.size(x) for x in rule_of(call).rebuild(call, flow).weights)
 
 
 def _against(
@@ -176,6 +179,6 @@ def _find_reasons(flow: ChannelFlow) -> dict[int, str]:
             channels.atoms[site.keep & channels.needed],
             f"tied to channels that '{site.name}' keeps",
         )
-    for pin in reversed(flow.pins):
-        say(pin.atoms, pin.reason)
+    for (reason, _), atoms in reversed(flow.kept_for.items()):
+        say(atoms, reason)
     return reasons

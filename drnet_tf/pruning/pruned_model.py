@@ -26,12 +26,22 @@ class PrunedModel:
     """A physically smaller network.
 
     Attributes:
-      model: plain Keras layers only; not compiled.
+      model: plain Keras layers only; not compiled. After a dry run reading it
+        raises a ValueError.
       report: what became of every layer.
     """
 
-    model: keras.Model
     report: PruneReport
+    built: keras.Model | None = None
+
+    @property
+    def model(self) -> keras.Model:
+        if self.built is None:
+            raise ValueError(
+                f"PrunedModel of '{self.report.model}': this was a dry run, "
+                "which builds no model; call prune without dry_run=True."
+            )
+        return self.built
 
 
 def prune(
@@ -40,6 +50,7 @@ def prune(
     *,
     classes: Sequence[int] | Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
+    dry_run: bool = False,
     verify: bool = False,
 ) -> PrunedModel:
     """Removes the channels that a mask silences.
@@ -57,8 +68,9 @@ def prune(
         or names if `class_names` is given. A softmax output then is the softmax
         over these classes. None keeps the classifier whole.
       class_names: name of every row of the full classifier.
-      verify: runs random inputs through both networks and compares every
-        tensor.
+      dry_run: analyses only: the report is there, a model is not.
+      verify: runs random inputs through both networks, in float64, and compares
+        every tensor.
 
     Returns:
       The small network, with names, trainable flags, regularizers and dtype
@@ -67,7 +79,7 @@ def prune(
     Raises:
       TypeError: `model` is subclassed, or no Keras model.
       ValueError: the mask or the classes do not suit the model; or, with
-        `verify`, a layer's values differ.
+        `verify`, the first layer whose values differ.
 
     Example:
       >>> import keras
@@ -92,11 +104,13 @@ def prune(
         head,
         rows,
     )
-    silenced = silence(flow)
+    report = account(model, flow, silence(flow))
+    if dry_run:
+        return PrunedModel(report)
     small, tensors = rebuild(model, flow)
     if verify:
         check_equal(flow, small, tensors)
-    return PrunedModel(small, account(model, small, flow, silenced))
+    return PrunedModel(report, small)
 
 
 def _check_mask(

@@ -182,9 +182,8 @@ def test_a_stream_channel_alive_in_one_block_stays_and_is_silenced() -> None:
         ("stem_relu", 1, "tied to channels that 'b_out' keeps"),
         ("a_out", 1, "tied to channels that 'b_out' keeps"),
     ]
-    # The stem has one path, so its norm's gamma and beta carry the zero.
     assert [(x.site, x.channels, x.how) for x in report.silenced] == [
-        ("a_out", 1, "a Rescaling layer"),
+        ("a_out", 1, "weights of 'stem_norm' and 'a_2_norm'"),
     ]
 
 

@@ -1,6 +1,7 @@
 """Batch normalisation: y = gamma (x - mean) / sqrt(variance + eps) + beta.
 
-A constant channel stays constant, and gamma = 0 makes any constant.
+A constant channel stays constant, and gamma = 0 makes any constant; a norm
+without gamma or beta gets one where it has to make a constant.
 """
 
 from __future__ import annotations
@@ -27,25 +28,32 @@ class BatchNorm(Rule):
     def backward(self, call: Call, flow: ChannelFlow) -> None:
         axis = _axis(call, flow)
         inputs = flow.on_axis(call.inputs[0], axis)
-        made = _made(call, flow.shared_values(call, axis))
-        inputs.needed |= flow.needed(call.outputs[0]) & ~made
+        live = np.isnan(flow.shared_values(call, axis))
+        inputs.needed |= flow.needed(call.outputs[0]) & live
 
     def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
         layer = call.operation
-        values = flow.shared_values(call, _axis(call, flow))
-        made, silent = _made(call, values), flow.is_silent(call)
-        arrays = _arrays(layer)
-        if "gamma" in arrays:
-            arrays["gamma"][made | silent] = 0
-        if "beta" in arrays:
-            arrays["beta"][made] = _normalize(call, values)[made]
-            arrays["beta"][silent] = 0
         kept = flow.kept(flow[call.outputs[0]])
+        values = flow.shared_values(call, _axis(call, flow))
+        made = _normalize(call, values)[kept]
+        is_made, silent = ~np.isnan(made), flow.is_silent(call)[kept]
+        arrays = {name: array[kept] for name, array in _arrays(layer).items()}
         config = layer.get_config()
-        return Part(config, [array[kept] for array in arrays.values()])
+        if (is_made | silent).any():
+            width, dtype = len(kept), layer.variable_dtype
+            arrays = {
+                "gamma": np.ones(width, dtype),
+                "beta": np.zeros(width, dtype),
+                **arrays,
+            }
+            arrays["gamma"][is_made | silent] = 0
+            arrays["beta"][is_made] = made[is_made]
+            arrays["beta"][silent] = 0
+            config |= {"scale": True, "center": True}
+        return Part(config, list(arrays.values()))
 
     def can_silence(self, call: Call, flow: ChannelFlow) -> bool:
-        return call.operation.scale and not flow.is_shared(call)
+        return not flow.is_shared(call)
 
 
 def _axis(call: Call, flow: ChannelFlow) -> int:
@@ -59,12 +67,14 @@ def _arrays(layer: keras.layers.Layer) -> dict[str, np.ndarray]:
     names = ["gamma"] * layer.scale + ["beta"] * layer.center
     names += ["moving_mean", "moving_variance"]
     return {
-        name: np.array(keras.ops.convert_to_numpy(getattr(layer, name)))
-        for name in names
+        name: keras.ops.convert_to_numpy(getattr(layer, name)) for name in names
     }
 
 
 def _normalize(call: Call, values: np.ndarray) -> np.ndarray:
+    """`(C,)` float64: what constants become, NaN where the input is live."""
+    if np.isnan(values).all():
+        return values
     layer = call.operation
     arrays = {k: x.astype("float64") for k, x in _arrays(layer).items()}
     factor = arrays.get("gamma", 1.0) / np.sqrt(
@@ -72,9 +82,3 @@ def _normalize(call: Call, values: np.ndarray) -> np.ndarray:
     )
     shifted = (values - arrays["moving_mean"]) * factor
     return shifted + arrays.get("beta", 0.0)
-
-
-def _made(call: Call, values: np.ndarray) -> np.ndarray:
-    """Which constants gamma = 0 and beta make, whatever comes in."""
-    layer = call.operation
-    return ~np.isnan(values) & (layer.scale and layer.center)

@@ -12,7 +12,7 @@ from drnet_tf.channels.rules.registry import Rule, register_rule
 from drnet_tf.graph import Call
 
 
-@register_rule(keras.layers.Concatenate)
+@register_rule(keras.layers.Concatenate, "Concatenate")
 class Concatenation(Rule):
     """Channels side by side; a part without channels is left out."""
 

@@ -67,7 +67,21 @@ class Grouped(Rule):
                 missing = atoms[group][~there[group]]
                 more = width - int(there[group].sum())
                 if more:
-                    flow.keep_also(missing[:more])
+                    flow.keep(missing[:more], _reason(call))
+
+    def couple(self, call: Call, flow: ChannelFlow) -> None:
+        groups = call.operation.groups
+        inputs, outputs = (
+            channels.atoms.reshape(groups, -1) for channels in _ends(call, flow)
+        )
+        if 1 in (inputs.shape[1], outputs.shape[1]):  # whole groups go
+            whole = np.concatenate([inputs, outputs], 1)
+            for column in whole.T[1:]:
+                flow.atoms.unite(whole[:, 0], column)
+            return
+        for atoms in (inputs, outputs):  # every group loses as many
+            for group in atoms[1:]:
+                flow.atoms.unite(atoms[0], group)
 
     def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
         layer, groups = call.operation, call.operation.groups
@@ -104,6 +118,10 @@ class Grouped(Rule):
         return not flow.is_shared(call) and activations.keeps_zero(
             call.operation.activation
         )
+
+
+def _reason(call: Call) -> str:
+    return f"the groups of '{call.name}' have to be of one size"
 
 
 def _ends(call: Call, flow: ChannelFlow) -> tuple[Channels, Channels]:

@@ -1,145 +1,116 @@
-"""Add and its relatives: channel by channel over several tensors."""
+"""Merges: several tensors combined channel by channel.
+
+Layers (`Add()([a, b])`) and operators (`a + b`, `x * 2`, `x + bias`). Here is
+what all have in common; the families stand in `sums.py` and `products.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import abc
 from typing import Any
 
 import keras
 import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
-from drnet_tf.channels.rules.registry import Rule, register_rule
+from drnet_tf.channels.rules.operands import arguments, operands
+from drnet_tf.channels.rules.registry import Rule
+from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
 
 
 class Merging(Rule):
-    """Operands of one rank; widths agree, or are 1 and broadcast."""
+    """Operands of one rank; widths agree, or are 1 and broadcast.
+
+    A tensor whose needed channels are all constant is dropped, with all that
+    made it, where the family knows how to do without (`can_do_without`).
+    """
 
     operands = None
+    neutral = 0.0  # a constant that changes nothing
 
-    combine: Callable[[np.ndarray], np.ndarray]
+    @abc.abstractmethod
+    def combine(self, call: Call, values: np.ndarray) -> np.ndarray:
+        """`(C,)` constants of the output from `(operands, C)`; NaN is live."""
+
+    def can_do_without(self, call: Call, left: int) -> bool:
+        """Whether `without` is there for that number of operands left."""
+        return False
+
+    def without(
+        self,
+        call: Call,
+        operation: keras.Operation,
+        left: list[Any],
+        values: np.ndarray,
+        there: np.ndarray,
+        axis: int,
+    ) -> Any:
+        """The output where some tensors are replaced by their constants.
+
+        Args:
+          call: in the full network.
+          operation: for the small network.
+          left: the operands that are not dropped.
+          values: `(operands, kept)` constants of the kept channels.
+          there: `(operands,)` bool, which are not dropped.
+          axis: the channel axis of the output.
+        """
+        raise NotImplementedError
+
+    def matters(self, values: np.ndarray, needed: np.ndarray) -> np.ndarray:
+        """`(operands, C)` bool: which of their channels outputs need."""
+        return np.broadcast_to(needed, values.shape)
 
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         output = call.outputs[0]
-        if self._is_irregular(call, flow):
-            reason = f"'{call.name}' merges tensors of other shapes"
-            for tensor in call.inputs:
-                flow.freeze(tensor, reason)
-            flow.add_frozen(output, reason)
+        if _is_irregular(call, flow):
+            WHOLE.forward(call, flow)
             return
-        axis, width = self._axis(call, flow), 1
-        for tensor in call.inputs:
-            width = max(width, len(flow.on_axis(tensor, axis)))
-        operands = [flow.on_axis(tensor, axis) for tensor in call.inputs]
-        full = [x.atoms for x in operands if len(x) == width]
-        for atoms in full[1:]:
-            flow.atoms.unite(full[0], atoms)
-        values = [np.broadcast_to(x.values, width) for x in operands]
-        flow.add(output, axis, full[0], type(self).combine(np.stack(values)))
-
-    def backward(self, call: Call, flow: ChannelFlow) -> None:
-        if self._is_irregular(call, flow):
-            return
-        needed = flow.needed(call.outputs[0])
-        for tensor in call.inputs:
-            self.mark(call, flow, tensor, needed)
-
-    def mark(
-        self, call: Call, flow: ChannelFlow, tensor: int, needed: np.ndarray
-    ) -> None:
-        """Marks channels of one operand as needed, if it has them."""
-        operand = flow.on_axis(tensor, self._axis(call, flow))
-        operand.needed |= needed if len(operand) > 1 else needed.any()
-
-    def _is_irregular(self, call: Call, flow: ChannelFlow) -> bool:
-        rank = len(flow.shape(call.outputs[0]))
-        return any(len(flow.shape(x)) != rank for x in call.inputs)
-
-    def _axis(self, call: Call, flow: ChannelFlow) -> int:
-        """That of the widest operand."""
         widest = max(call.inputs, key=lambda tensor: len(flow[tensor]))
-        return flow[widest].axis
-
-    def _values(self, call: Call, flow: ChannelFlow) -> np.ndarray:
-        """`(operands, C)` float64."""
-        axis, width = self._axis(call, flow), len(flow[call.outputs[0]])
-        values = [flow.on_axis(x, axis).values for x in call.inputs]
-        return np.stack([np.broadcast_to(x, width) for x in values])
-
-
-@register_rule(keras.layers.Average)
-class Average(Merging):
-    """Mean of the operands."""
-
-    combine = staticmethod(lambda values: values.mean(0))
-
-
-@register_rule(keras.layers.Maximum)
-class Maximum(Merging):
-    """Largest of the operands."""
-
-    combine = staticmethod(lambda values: values.max(0))
-
-
-@register_rule(keras.layers.Minimum)
-class Minimum(Merging):
-    """Smallest of the operands."""
-
-    combine = staticmethod(lambda values: values.min(0))
-
-
-@register_rule(keras.layers.Subtract)
-class Subtract(Merging):
-    """First operand minus the second."""
-
-    combine = staticmethod(lambda values: values[0] - values[1])
-
-
-def _product(values: np.ndarray) -> np.ndarray:
-    return np.where((values == 0).any(0), 0.0, values.prod(0))
-
-
-@register_rule(keras.layers.Multiply)
-class Multiply(Merging):
-    """Product of the operands: one zero makes it zero."""
-
-    combine = staticmethod(_product)
+        axis = flow[widest].axis
+        width = flow.shape(output)[axis] or len(flow[widest])
+        atoms = None
+        for tensor in call.inputs:
+            channels = flow.on_axis(tensor, axis)
+            if len(channels) == width and atoms is not None:
+                flow.atoms.unite(atoms, channels.atoms)
+            elif len(channels) == width:
+                atoms = channels.atoms
+        if atoms is None:  # a constant has more channels than any tensor
+            atoms = flow.atoms.new(width)
+        with np.errstate(all="ignore"):
+            values = self.combine(call, _values(call, flow, axis, width))
+        flow.add(
+            output, axis, atoms, np.where(np.isfinite(values), values, np.nan)
+        )
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
-        if self._is_irregular(call, flow):
+        if _is_irregular(call, flow):
+            WHOLE.backward(call, flow)
             return
+        output = flow[call.outputs[0]]
         needed = flow.needed(call.outputs[0])
-        zero = self._values(call, flow) == 0
-        first = zero & (zero.cumsum(0) == 1)
-        for tensor, makes_zero in zip(call.inputs, first, strict=True):
-            matters = needed & (makes_zero | ~zero.any(0))
-            self.mark(call, flow, tensor, matters)
+        values = _values(call, flow, output.axis, len(output))
+        dropped = self._droppable(call, flow, ~np.isnan(values[:, needed]))
+        flow.drop(call, dropped)
+        marks = self.matters(values, needed)
+        for operand, marked in zip(operands(call), marks, strict=True):
+            if operand.tensor is None or operand.tensor in dropped:
+                continue
+            channels = flow.on_axis(operand.tensor, output.axis)
+            same_width = len(channels) == len(marked)
+            channels.needed |= marked if same_width else marked.any()
 
+    def complete(self, call: Call, flow: ChannelFlow) -> None:
+        if _is_irregular(call, flow):
+            WHOLE.complete(call, flow)
+        else:
+            super().complete(call, flow)
 
-@register_rule(keras.layers.Add)
-class Add(Merging):
-    """Sum of the operands; a constant one is dropped with all that made it."""
-
-    combine = staticmethod(lambda values: values.sum(0))
-
-    def backward(self, call: Call, flow: ChannelFlow) -> None:
-        if self._is_irregular(call, flow):
-            return
-        needed = flow.needed(call.outputs[0])
-        constant = ~np.isnan(self._values(call, flow)[:, needed]).any(1)
-        shapes = [flow.shape(tensor) for tensor in call.inputs]
-        whole = [shape == flow.shape(call.outputs[0]) for shape in shapes]
-        if not any(w and not c for w, c in zip(whole, constant, strict=True)):
-            constant[whole.index(True) if any(whole) else slice(None)] = False
-        dropped = [
-            tensor
-            for tensor, drops in zip(call.inputs, constant, strict=True)
-            if drops and call.inputs.count(tensor) == 1
-        ]
-        flow.drop(call, frozenset(dropped))
-        for tensor in set(call.inputs) - set(dropped):
-            self.mark(call, flow, tensor, needed)
+    def couple(self, call: Call, flow: ChannelFlow) -> None:
+        if _is_irregular(call, flow):
+            WHOLE.couple(call, flow)
 
     def run(
         self,
@@ -149,27 +120,99 @@ class Add(Merging):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        dropped = flow.dropped.get(call.name, frozenset())
-        if not dropped:
+        if _is_irregular(call, flow):
             return operation(*args, **kwargs)
-        left = [x for x in keras.tree.flatten((args, kwargs)) if x is not None]
-        name, constants = operation.name, self._dropped_sum(call, flow)
-        if len(left) > 1:
-            left = [operation(left)]
-            name = f"{name}_constant"
-        if not constants.any():
-            return left[0]
-        axis = flow[call.outputs[0]].axis
-        return keras.layers.Rescaling(
-            1.0,
-            constants.reshape(-1, *[1] * (-axis - 1)).tolist(),
-            name=name,
-            dtype=operation.dtype_policy,
-        )(left[0])
+        output, dropped = flow[call.outputs[0]], flow.dropped[call.name]
+        kept, found = flow.kept(output), operands(call)
+        given = [
+            argument
+            if operand.tensor is not None or np.ndim(argument) == 0
+            else operand.cut(output.axis, len(output), kept)
+            for operand, argument in zip(
+                found, arguments(operation, args, kwargs), strict=True
+            )
+        ]
+        if not dropped:
+            return combined(operation, given)
+        values = _values(call, flow, output.axis, len(output))
+        values[:, ~flow.needed(call.outputs[0])] = self.neutral
+        return self.without(
+            call,
+            operation,
+            [x for x in given if x is not None],
+            values[:, kept],
+            np.array([x.tensor not in dropped for x in found]),
+            output.axis,
+        )
 
-    def _dropped_sum(self, call: Call, flow: ChannelFlow) -> np.ndarray:
-        """`(kept,)`: what the dropped operands add; 0 where nobody reads it."""
-        drops = [x in flow.dropped[call.name] for x in call.inputs]
-        sums = self._values(call, flow)[drops].sum(0)
-        sums[~flow.needed(call.outputs[0])] = 0
-        return sums[flow.kept(flow[call.outputs[0]])]
+    def zero_from(
+        self, call: Call, flow: ChannelFlow
+    ) -> tuple[tuple[int, ...], ...]:
+        if _is_irregular(call, flow):
+            return ()
+        constants = (x.constant for x in operands(call))
+        if any(np.any(x) for x in constants if x is not None):
+            return ()
+        dropped = flow.dropped[call.name]
+        return (tuple(x for x in call.inputs if x not in dropped),)
+
+    def _droppable(
+        self, call: Call, flow: ChannelFlow, is_constant: np.ndarray
+    ) -> frozenset[int]:
+        """Tensors without a needed live channel that the family can lose."""
+        tensors = [x.tensor for x in operands(call)]
+        drops = [
+            tensor is not None and tensors.count(tensor) == 1 and known.all()
+            for tensor, known in zip(tensors, is_constant, strict=True)
+        ]
+        shape = flow.shape(call.outputs[0])
+        whole = [x is not None and flow.shape(x) == shape for x in tensors]
+        if not any(whole):
+            return frozenset()
+        # One tensor that has the output's shape has to be left.
+        if not any(w and not d for w, d in zip(whole, drops, strict=True)):
+            drops[whole.index(True)] = False
+        if not self.can_do_without(call, drops.count(False)):
+            return frozenset()
+        pairs = zip(tensors, drops, strict=True)
+        return frozenset(x for x, drop in pairs if drop and x is not None)
+
+
+def combined(operation: keras.Operation, given: list[Any]) -> Any:
+    """Calls a layer with a list, an operator with arguments."""
+    if isinstance(operation, keras.layers.Layer):
+        return operation(given)
+    return operation(*given)
+
+
+def rescaled(
+    tensor: Any, scale: Any, offset: np.ndarray, axis: int, name: str
+) -> Any:
+    """scale x + offset by one plain layer, or by none where it is x.
+
+    Args:
+      tensor: x.
+      scale: a number, or `(C,)`.
+      offset: `(C,)`.
+      axis: the channel axis.
+      name: of the layer.
+    """
+    if np.all(scale == 1) and not np.any(offset):
+        return tensor
+    shape = (-1, *[1] * (-axis - 1))
+    return keras.layers.Rescaling(
+        np.reshape(scale, shape).tolist() if np.ndim(scale) else float(scale),
+        offset.reshape(shape).tolist() if offset.any() else 0.0,
+        name=name,
+        dtype=tensor.dtype,
+    )(tensor)
+
+
+def _values(call: Call, flow: ChannelFlow, axis: int, width: int) -> np.ndarray:
+    """`(operands, C)` float64: constants of the operands, NaN where live."""
+    return np.stack([x.values(axis, width, flow) for x in operands(call)])
+
+
+def _is_irregular(call: Call, flow: ChannelFlow) -> bool:
+    rank = len(flow.shape(call.outputs[0]))
+    return not all(x.is_regular(rank, flow) for x in operands(call))

@@ -1,16 +1,16 @@
-"""Norms over the channels: each output depends on all of them."""
+"""Norms over channels: each output depends on all of them, or on its group."""
 
 from __future__ import annotations
 
 import keras
+import numpy as np
 
-from drnet_tf.channels.channel_flow import ChannelFlow
-from drnet_tf.channels.rules.registry import Rule, register_rule
+from drnet_tf.channels.channel_flow import ChannelFlow, Channels
+from drnet_tf.channels.rules.registry import Part, Rule, register_rule
 from drnet_tf.graph import Call
 
 
 @register_rule(
-    keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
     keras.layers.RMSNormalization,
     keras.layers.UnitNormalization,
@@ -20,9 +20,70 @@ class MixingNorm(Rule):
 
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         inputs = flow[call.inputs[0]]
-        kind = type(call.operation).__name__
-        flow.freeze(call.inputs[0], f"{kind} '{call.name}' reads all of them")
         flow.add(call.outputs[0], inputs.axis, inputs.atoms)
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
-        """Nothing is left to do: `freeze` marked the input as needed."""
+        if flow.needed(call.outputs[0]).any():
+            flow.need_all(call.inputs[0])
+
+    def complete(self, call: Call, flow: ChannelFlow) -> None:
+        kind = type(call.operation).__name__
+        reason = f"{kind} '{call.name}' reads all of them"
+        flow.keep_all(call.inputs[0], reason)
+
+    def couple(self, call: Call, flow: ChannelFlow) -> None:
+        flow.freeze(call.inputs[0])
+
+
+@register_rule(keras.layers.GroupNormalization)
+class GroupNorm(Rule):
+    """Every group has a mean and a variance: whole groups can go."""
+
+    def forward(self, call: Call, flow: ChannelFlow) -> None:
+        axis = _axis(call, flow)
+        flow.tie(call, axis)
+        flow.add(call.outputs[0], axis, _inputs(call, flow).atoms)
+
+    def backward(self, call: Call, flow: ChannelFlow) -> None:
+        inputs = _inputs(call, flow)
+        needed = _by_group(call, flow.needed(call.outputs[0])).any(1)
+        inputs.needed |= np.repeat(needed, len(inputs) // len(needed))
+
+    def complete(self, call: Call, flow: ChannelFlow) -> None:
+        inputs = _inputs(call, flow)
+        kept = _by_group(call, flow.is_kept(inputs)).any(1)
+        if not kept.any():
+            kept[0] = True
+        reason = f"GroupNormalization '{call.name}' reads their whole group"
+        flow.keep(_by_group(call, inputs.atoms)[kept].ravel(), reason)
+
+    def couple(self, call: Call, flow: ChannelFlow) -> None:
+        atoms = _by_group(call, _inputs(call, flow).atoms)
+        for column in atoms.T[1:]:
+            flow.atoms.unite(atoms[:, 0], column)
+
+    def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
+        layer, inputs = call.operation, _inputs(call, flow)
+        kept = flow.kept(inputs)
+        groups = len(kept) * _groups(call, inputs) // len(inputs)
+        weights = [array[kept] for array in layer.get_weights()]
+        return Part({**layer.get_config(), "groups": groups}, weights)
+
+
+def _axis(call: Call, flow: ChannelFlow) -> int:
+    axis = call.operation.axis
+    return axis if axis < 0 else axis - len(flow.shape(call.inputs[0]))
+
+
+def _inputs(call: Call, flow: ChannelFlow) -> Channels:
+    return flow.on_axis(call.inputs[0], _axis(call, flow))
+
+
+def _groups(call: Call, inputs: Channels) -> int:
+    groups = call.operation.groups
+    return len(inputs) if groups == -1 else groups
+
+
+def _by_group(call: Call, values: np.ndarray) -> np.ndarray:
+    groups = call.operation.groups
+    return values.reshape(len(values) if groups == -1 else groups, -1)

@@ -31,5 +31,7 @@ class Prelu(Rule):
             alpha = np.take(alpha, flow.kept(inputs), inputs.axis)
         return Part(call.operation.get_config(), [alpha])
 
-    def zero_from(self, call: Call, flow: ChannelFlow) -> int | None:
-        return call.inputs[0]
+    def zero_from(
+        self, call: Call, flow: ChannelFlow
+    ) -> tuple[tuple[int, ...], ...]:
+        return (call.inputs,)

@@ -58,13 +58,22 @@ class Rule(abc.ABC):
         return [tensor for tensor in call.inputs if tensor not in dropped]
 
     def complete(self, call: Call, flow: ChannelFlow) -> None:
-        """Keeps more channels (`flow.keep_also`) if the call cannot be without.
+        """Keeps more channels (`flow.keep`) if the call cannot be without.
 
-        By default no input may lose its last channel.
+        Asked of the calls that the outputs depend on, until none keeps more. By
+        default no input may lose its last channel.
         """
         for tensor in self.reads(call, flow):
             if not flow.is_kept(flow[tensor]).any():
-                flow.keep_also(flow[tensor].atoms[:1])
+                flow.keep(flow[tensor].atoms[:1], LAST)
+
+    def couple(self, call: Call, flow: ChannelFlow) -> None:  # noqa: B027
+        """Unites channels of which no part can go alone, for tied sites.
+
+        `forward` unites what is one channel; this is for more: the groups of a
+        convolution have to stay of one size. What never goes is
+        `flow.freeze`d.
+        """
 
     def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
         """The operation for the kept channels; once for a shared layer."""
@@ -91,11 +100,18 @@ class Rule(abc.ABC):
         """Whether `rebuild` makes `flow.is_silent` channels zero by weights."""
         return False
 
-    def zero_from(self, call: Call, flow: ChannelFlow) -> int | None:
-        """The input whose zero channels make the same output channels zero."""
-        return None
+    def zero_from(
+        self, call: Call, flow: ChannelFlow
+    ) -> tuple[tuple[int, ...], ...]:
+        """Inputs whose zero channels make the same output channels zero.
+
+        Returns:
+          Alternatives; of each, all inputs have to be zero.
+        """
+        return ()
 
 
+LAST = "a layer cannot do with fewer"
 _RULES: dict[type | str, list[Rule]] = {}
 
 
@@ -107,8 +123,9 @@ def register_rule(
     The rule that was registered last and covers the operation is used.
 
     Args:
-      *operations: classes, whose subclasses are not covered, or the class
-        names of Keras operators (`"Add"` stands for `a + b`).
+      *operations: classes, whose subclasses are not covered; or names of
+        classes of Keras that are not public: of operators (`"Add"` stands for
+        `a + b`), of layers with their module (`"convnext.LayerScale"`).
 
     Returns:
       A decorator for the `Rule` class.
@@ -146,5 +163,13 @@ def find_rule(operation: keras.Operation) -> Rule | None:
     ):
         return None
     kind = type(operation)
-    rules = _RULES.get(kind if is_layer else kind.__name__, [])
+    rules = _RULES.get(kind) or _RULES.get(_private_name(kind), [])
     return next((rule for rule in rules if rule.covers(operation)), None)
+
+
+def _private_name(kind: type) -> str:
+    if not kind.__module__.startswith("keras."):
+        return ""
+    if issubclass(kind, keras.layers.Layer):
+        return f"{kind.__module__.rsplit('.', 1)[-1]}.{kind.__name__}"
+    return kind.__name__

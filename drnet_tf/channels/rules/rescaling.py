@@ -1,94 +1,155 @@
-"""Rescaling and Normalization: y = scale x + offset, channel by channel."""
+"""y = scale x + offset, channel by channel: Rescaling, Normalization, ..."""
 
 from __future__ import annotations
+
+import abc
 
 import keras
 import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.registry import Part, Rule, register_rule
+from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
+
+Factors = tuple[np.ndarray, np.ndarray]
+
+
+class Affine(Rule):
+    """A number, or one for each channel; where there are more, all stay."""
+
+    @abc.abstractmethod
+    def factors(self, call: Call, flow: ChannelFlow) -> Factors | None:
+        """`(C,)` scale and offset, or None if they are no numbers a channel."""
+
+    def forward(self, call: Call, flow: ChannelFlow) -> None:
+        factors = self.factors(call, flow)
+        if factors is None:
+            WHOLE.forward(call, flow)
+            return
+        inputs, (scale, offset) = flow[call.inputs[0]], factors
+        if len(np.unique(scale)) > 1 or len(np.unique(offset)) > 1:
+            flow.tie(call, inputs.axis)
+        # A zero scale silences whatever comes in.
+        values = np.where(scale == 0, 0.0, inputs.values * scale) + offset
+        flow.add(call.outputs[0], inputs.axis, inputs.atoms, values)
+
+    def backward(self, call: Call, flow: ChannelFlow) -> None:
+        factors = self.factors(call, flow)
+        if factors is None:
+            WHOLE.backward(call, flow)
+        else:
+            needed = flow.needed(call.outputs[0]) & (factors[0] != 0)
+            flow[call.inputs[0]].needed |= needed
+
+    def complete(self, call: Call, flow: ChannelFlow) -> None:
+        if self.factors(call, flow) is None:
+            WHOLE.complete(call, flow)
+        else:
+            super().complete(call, flow)
+
+    def couple(self, call: Call, flow: ChannelFlow) -> None:
+        if self.factors(call, flow) is None:
+            WHOLE.couple(call, flow)
+
+    def zero_from(
+        self, call: Call, flow: ChannelFlow
+    ) -> tuple[tuple[int, ...], ...]:
+        factors = self.factors(call, flow)
+        return () if factors is None or factors[1].any() else (call.inputs,)
 
 
 @register_rule(keras.layers.Rescaling)
-class Rescaling(Rule):
-    """Numbers, or one number for each channel."""
+class Rescaling(Affine):
+    """Settings, no weights."""
 
-    def forward(self, call: Call, flow: ChannelFlow) -> None:
-        inputs, output = flow[call.inputs[0]], call.outputs[0]
-        factors = [_factors(x, call, flow) for x in _settings(call)]
-        if any(x is None for x in factors):
-            reason = f"'{call.name}' scales more than channels"
-            flow.freeze(call.inputs[0], reason)
-            flow.add(output, inputs.axis, inputs.atoms)
-            return
-        scale, offset = factors
-        # A zero scale silences whatever comes in.
-        values = np.where(scale == 0, 0.0, inputs.values * scale) + offset
-        flow.add(output, inputs.axis, inputs.atoms, values)
-
-    def backward(self, call: Call, flow: ChannelFlow) -> None:
-        scale = _factors(call.operation.scale, call, flow)
-        needed = flow.needed(call.outputs[0])
-        if scale is not None:
-            needed = needed & (scale != 0)
-        flow[call.inputs[0]].needed |= needed
+    def factors(self, call: Call, flow: ChannelFlow) -> Factors | None:
+        layer = call.operation
+        scale = _per_channel(np.asarray(layer.scale, "float64"), call, flow)
+        offset = _per_channel(np.asarray(layer.offset, "float64"), call, flow)
+        return None if scale is None or offset is None else (scale, offset)
 
     def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
-        inputs = flow[call.inputs[0]]
-        kept, config = flow.kept(inputs), call.operation.get_config()
-        for key, setting in zip(
-            ("scale", "offset"), _settings(call), strict=True
-        ):
-            array = np.asarray(setting)
-            if array.ndim and array.shape[inputs.axis] == len(inputs):
-                config[key] = np.take(array, kept, inputs.axis).tolist()
+        config = call.operation.get_config()
+        for key in ("scale", "offset"):
+            array = np.asarray(getattr(call.operation, key))
+            config[key] = _cut(array, call, flow).tolist()
         return Part(config)
 
-    def zero_from(self, call: Call, flow: ChannelFlow) -> int | None:
-        return None if np.any(call.operation.offset) else call.inputs[0]
+
+@register_rule(keras.layers.Normalization)
+class Normalization(Affine):
+    """Statistics of the data set: (x - mean) / max(sqrt(variance), epsilon)."""
+
+    def factors(self, call: Call, flow: ChannelFlow) -> Factors | None:
+        layer = call.operation
+        if layer.mean is None:
+            return None
+        mean = _per_channel(_array(layer.mean), call, flow)
+        variance = _per_channel(_array(layer.variance), call, flow)
+        if mean is None or variance is None:
+            return None
+        deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+        if layer.invert:
+            return deviation, mean
+        return 1 / deviation, -mean / deviation
+
+    def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
+        layer, config = call.operation, call.operation.get_config()
+        if layer.mean is not None:
+            # Adapted statistics are weights that only loading from a file
+            # would put to use; as settings they always are.
+            for key in ("mean", "variance"):
+                array = _cut(_array(getattr(layer, key)), call, flow)
+                kept_axes = [size for size in array.shape if size != 1]
+                config[key] = array.reshape(kept_axes or ()).tolist()
+        return Part(config)
 
 
-def _settings(call: Call) -> tuple[object, object]:
-    return call.operation.scale, call.operation.offset
+@register_rule("convnext.LayerScale")
+class LayerScale(Affine):
+    """gamma x, a layer of `keras.applications.ConvNeXt...`."""
+
+    def factors(self, call: Call, flow: ChannelFlow) -> Factors | None:
+        scale = _per_channel(_array(call.operation.gamma), call, flow)
+        return None if scale is None else (scale, np.zeros(len(scale)))
+
+    def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
+        gamma = _cut(np.array(_array(call.operation.gamma)), call, flow)
+        silent = flow.is_silent(call)[flow.kept(flow[call.outputs[0]])]
+        gamma = np.where(silent, 0, gamma).astype("float32")
+        config = call.operation.get_config()
+        return Part({**config, "projection_dim": len(gamma)}, [gamma])
+
+    def can_silence(self, call: Call, flow: ChannelFlow) -> bool:
+        return not flow.is_shared(call)
 
 
-def _factors(
-    setting: object, call: Call, flow: ChannelFlow
+def _array(values: object) -> np.ndarray:
+    return keras.ops.convert_to_numpy(values).astype("float64")
+
+
+def _per_channel(
+    array: np.ndarray, call: Call, flow: ChannelFlow
 ) -> np.ndarray | None:
     """One number per channel, or None if there are more."""
-    array = np.asarray(setting, "float64")
     inputs = flow[call.inputs[0]]
     if array.size == 1:
         return np.full(len(inputs), array.item())
     if (
-        keras.config.image_data_format() == "channels_first"
-        or array.ndim < -inputs.axis
+        array.ndim < -inputs.axis
         or array.size != len(inputs)
         or array.shape[inputs.axis] != len(inputs)
+        or isinstance(call.operation, keras.layers.Rescaling)
+        and keras.config.image_data_format() == "channels_first"
     ):
         return None
     return array.ravel()
 
 
-@register_rule(keras.layers.Normalization)
-class Normalization(Rule):
-    """Statistics of the data set; its channels, mostly an image's, all stay."""
-
-    def forward(self, call: Call, flow: ChannelFlow) -> None:
-        inputs = flow[call.inputs[0]]
-        flow.freeze(call.inputs[0], f"'{call.name}' normalises the input")
-        flow.add(call.outputs[0], inputs.axis, inputs.atoms)
-
-    def backward(self, call: Call, flow: ChannelFlow) -> None:
-        """Nothing is left to do: `freeze` marked the input as needed."""
-
-    def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
-        layer, config = call.operation, call.operation.get_config()
-        if config["mean"] is None and layer.built:
-            # Adapted statistics are weights that only loading from a file
-            # would put to use; as settings they always are.
-            for key in ("mean", "variance"):
-                value = keras.ops.convert_to_numpy(getattr(layer, key))
-                config[key] = value.tolist()
-        return Part(config)
+def _cut(array: np.ndarray, call: Call, flow: ChannelFlow) -> np.ndarray:
+    """The numbers of the kept channels, if there is one for each channel."""
+    inputs = flow[call.inputs[0]]
+    if array.ndim < -inputs.axis or array.shape[inputs.axis] != len(inputs):
+        return array
+    return array.take(flow.kept(inputs), inputs.axis)

@@ -15,6 +15,7 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.registry import Part, Rule, register_rule
+from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
 
 
@@ -32,10 +33,8 @@ class Layout(Rule):
         if self._keeps_last_axis(call, flow):
             flow.add(output, -1, inputs.atoms, inputs.values)
             return
-        if None in flow.shape(call.inputs[0])[1:]:
-            reason = f"'{call.name}' reshapes a tensor of unknown size"
-            flow.freeze(call.inputs[0], reason)
-            flow.add_frozen(output, reason)
+        if _is_open(call, flow):
+            WHOLE.forward(call, flow)
             return
         atoms = self._laid_out(inputs.atoms, call, flow)
         axis = _varying_axis(flow.atoms.roots(atoms))
@@ -53,16 +52,30 @@ class Layout(Rule):
         needed = flow.needed(call.outputs[0])
         if self._keeps_last_axis(call, flow):
             inputs.needed |= needed
-        elif None not in flow.shape(call.inputs[0])[1:]:
+        elif _is_open(call, flow):
+            WHOLE.backward(call, flow)
+        else:
             numbers = np.arange(len(inputs))
             places = np.moveaxis(
                 self._laid_out(numbers, call, flow), output.axis, -1
             )
             inputs.needed[np.unique(places[..., needed])] = True
 
-    def zero_from(self, call: Call, flow: ChannelFlow) -> int | None:
+    def complete(self, call: Call, flow: ChannelFlow) -> None:
+        if not self._keeps_last_axis(call, flow) and _is_open(call, flow):
+            WHOLE.complete(call, flow)
+        else:
+            super().complete(call, flow)
+
+    def couple(self, call: Call, flow: ChannelFlow) -> None:
+        if not self._keeps_last_axis(call, flow) and _is_open(call, flow):
+            WHOLE.couple(call, flow)
+
+    def zero_from(
+        self, call: Call, flow: ChannelFlow
+    ) -> tuple[tuple[int, ...], ...]:
         same = self._keeps_last_axis(call, flow)
-        return call.inputs[0] if same else None
+        return (call.inputs,) if same else ()
 
     def _laid_out(
         self, values: np.ndarray, call: Call, flow: ChannelFlow
@@ -75,6 +88,15 @@ class Layout(Rule):
 
     def _keeps_last_axis(self, call: Call, flow: ChannelFlow) -> bool:
         return False
+
+
+def _is_open(call: Call, flow: ChannelFlow) -> bool:
+    """Whether sizes are open, or images are not kept apart."""
+    shapes = [flow.shape(call.inputs[0]), flow.shape(call.outputs[0])]
+    if any(None in shape[1:] for shape in shapes) or len(shapes[0]) < 2:
+        return True
+    sizes = [math.prod(_known(shape[1:])) for shape in shapes]
+    return sizes[0] != sizes[1] or shapes[0][0] != shapes[1][0]
 
 
 def _known(shape: tuple[int | None, ...]) -> tuple[int, ...]:
@@ -91,7 +113,7 @@ def _varying_axis(atoms: np.ndarray) -> int:
     return -1
 
 
-@register_rule(keras.layers.Reshape)
+@register_rule(keras.layers.Reshape, "Reshape")
 class Reshape(Layout):
     """`Reshape`, also where the number of channels is typed in its target."""
 
@@ -102,11 +124,12 @@ class Reshape(Layout):
 
     def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
         config = call.operation.get_config()
-        target = list(config["target_shape"])
-        output = flow[call.outputs[0]]
+        # The operator's shape has the batch, the layer's has not.
+        key = "target_shape" if "target_shape" in config else "newshape"
+        target, output = list(config[key]), flow[call.outputs[0]]
         if target[output.axis] != -1:
             target[output.axis] = len(flow.kept(output))
-        return Part({**config, "target_shape": target})
+        return Part({**config, key: target})
 
     def _keeps_last_axis(self, call: Call, flow: ChannelFlow) -> bool:
         width = flow.shape(call.outputs[0])[-1]
@@ -144,3 +167,29 @@ class Permute(Layout):
         self, values: np.ndarray, call: Call, flow: ChannelFlow
     ) -> np.ndarray:
         return values.transpose([axis - 1 for axis in call.operation.dims])
+
+
+@register_rule("Transpose")
+class Transpose(Layout):
+    """`keras.ops.transpose(x, axes)`; the images stay in front."""
+
+    def covers(self, operation: keras.Operation) -> bool:
+        axes = operation.axes
+        return axes is not None and len(axes) > 0 and axes[0] == 0
+
+    def layout(
+        self, values: np.ndarray, call: Call, flow: ChannelFlow
+    ) -> np.ndarray:
+        rank = len(call.operation.axes)
+        axes = [axis % rank - 1 for axis in call.operation.axes[1:]]
+        return values.transpose(axes)
+
+
+@register_rule("ExpandDims", "Squeeze")
+class UnitAxes(Layout):
+    """Axes of one place come or go."""
+
+    def layout(
+        self, values: np.ndarray, call: Call, flow: ChannelFlow
+    ) -> np.ndarray:
+        return values.reshape(_known(flow.shape(call.outputs[0])[1:]))

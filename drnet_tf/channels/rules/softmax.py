@@ -10,9 +10,11 @@ from drnet_tf.channels.rules.registry import Rule, register_rule
 from drnet_tf.graph import Call
 
 
-@register_rule(keras.layers.Softmax, keras.layers.Activation)
+@register_rule(
+    keras.layers.Softmax, keras.layers.Activation, "Softmax", "LogSoftmax"
+)
 class Softmax(Rule):
-    """`Softmax` and `Activation("softmax")`.
+    """`Softmax`, `Activation("softmax")` and `keras.ops.softmax(x)`.
 
     Where class rows are cut (`flow.head`) the softmax over the rows that stay
     is what is asked for, so rows go and stay alone.
@@ -21,23 +23,34 @@ class Softmax(Rule):
     operands = None
 
     def covers(self, operation: keras.Operation) -> bool:
-        if isinstance(operation, keras.layers.Softmax):
-            return isinstance(operation.axis, int)
-        return activations.is_softmax(operation.activation)
+        if isinstance(operation, keras.layers.Activation):
+            return activations.is_softmax(operation.activation)
+        return isinstance(operation.axis, int)
 
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         inputs = flow[call.inputs[0]]
-        if self._over_channels(call, flow):
-            reason = f"the softmax '{call.name}' reads all of them"
-            for tensor in call.inputs:
-                flow.freeze(tensor, reason)
-        elif len(call.inputs) > 1:
-            for tensor in call.inputs[1:]:
-                flow.freeze(tensor, f"they mask the softmax '{call.name}'")
         flow.add(call.outputs[0], inputs.axis, inputs.atoms)
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
-        flow[call.inputs[0]].needed |= flow.needed(call.outputs[0])
+        needed = flow.needed(call.outputs[0])
+        over = self._over_channels(call, flow)
+        flow[call.inputs[0]].needed |= needed.any() if over else needed
+        if needed.any():
+            for tensor in call.inputs[1:]:
+                flow.need_all(tensor)
+
+    def complete(self, call: Call, flow: ChannelFlow) -> None:
+        super().complete(call, flow)
+        if self._over_channels(call, flow):
+            reason = f"the softmax '{call.name}' reads all of them"
+            flow.keep_all(call.inputs[0], reason)
+        for tensor in call.inputs[1:]:
+            flow.keep_all(tensor, f"they mask the softmax '{call.name}'")
+
+    def couple(self, call: Call, flow: ChannelFlow) -> None:
+        frozen = call.inputs[not self._over_channels(call, flow) :]
+        for tensor in frozen:
+            flow.freeze(tensor)
 
     def _over_channels(self, call: Call, flow: ChannelFlow) -> bool:
         if call.name in flow.head:

@@ -39,6 +39,10 @@ from drnet_tf.graph import Call
     keras.layers.UpSampling1D,
     keras.layers.UpSampling2D,
     keras.layers.UpSampling3D,
+    # Operators, and a layer of `keras.applications` that trains only.
+    "AveragePool",
+    "MaxPool",
+    "convnext.StochasticDepth",
 )
 class ChannelWise(Rule):
     """A constant channel in is the same constant channel out."""
@@ -56,14 +60,24 @@ class ChannelWise(Rule):
     def backward(self, call: Call, flow: ChannelFlow) -> None:
         self._inputs(call, flow).needed |= flow.needed(call.outputs[0])
 
-    def zero_from(self, call: Call, flow: ChannelFlow) -> int | None:
-        return call.inputs[0]
+    def zero_from(
+        self, call: Call, flow: ChannelFlow
+    ) -> tuple[tuple[int, ...], ...]:
+        return (call.inputs,)
 
     def _inputs(self, call: Call, flow: ChannelFlow) -> Channels:
         tensor = call.inputs[0]
         if hasattr(call.operation, "data_format"):
             return flow.on_axis(tensor, channel_axis(call, flow))
         return flow[tensor]
+
+
+@register_rule(keras.layers.Resizing)
+class Resizing(ChannelWise):
+    """Weights of neighbours that sum up to one."""
+
+    def covers(self, operation: keras.Operation) -> bool:
+        return not operation.pad_to_aspect_ratio
 
 
 @register_rule(

@@ -20,6 +20,9 @@ def rebuild(
 ) -> tuple[keras.Model, dict[int, keras.KerasTensor]]:
     """Builds the network of the channels that `flow` keeps.
 
+    The arrays of a layer are cut when it is built and let go when it has them,
+    so that never more than one layer's are there twice.
+
     Args:
       model: the full network; it is not changed.
       flow: the complete analysis, with `silence` done.

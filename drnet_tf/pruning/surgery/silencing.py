@@ -7,10 +7,13 @@ kernel and bias) it does, at no cost; elsewhere the site gets a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from drnet_tf.channels.analysis import rule_of
 from drnet_tf.channels.channel_flow import ChannelFlow
+from drnet_tf.graph import Call
 from drnet_tf.pruning.report import Silenced
 
 
@@ -26,28 +29,41 @@ def silence(flow: ChannelFlow) -> tuple[Silenced, ...]:
         if not places.any():
             continue
         same_axis = flow[tensor].axis == site.axis
-        name = _silence_by_weights(flow, tensor, places) if same_axis else None
-        if name is None:
+        names = _carriers(flow, producers, tensor, places) if same_axis else ()
+        for name in names:
+            flow.silent[name] = flow.silent.get(name, False) | places
+        if not names:
             flow.closed[tensor] = places
-        how = f"weights of '{name}'" if name else "a Rescaling layer"
+        quoted = " and ".join(f"'{name}'" for name in names)
+        how = f"weights of {quoted}" if names else "a Rescaling layer"
         done.append(Silenced(site.name, int(places.sum()), how))
     return tuple(done)
 
 
-def _silence_by_weights(
-    flow: ChannelFlow, tensor: int, places: np.ndarray
-) -> str | None:
-    """Name of the call whose weights make the channels zero, or None."""
-    producers = flow.graph.producers()
-    while True:
-        call = producers.get(tensor)
-        if call is None or flow.needed(tensor)[places].any():
-            return None
-        rule = rule_of(call)
-        if rule.can_silence(call, flow):
-            flow.silent[call.name] = flow.is_silent(call) | places
-            return call.name
-        source = rule.zero_from(call, flow)
-        if source is None or len(flow[source]) != len(places):
-            return None
-        tensor = source
+def _carriers(
+    flow: ChannelFlow,
+    producers: Mapping[int, Call],
+    tensor: int,
+    places: np.ndarray,
+) -> tuple[str, ...]:
+    """Names of calls whose weights can make a tensor's channels zero.
+
+    Goes up from the tensor as long as nobody needs the channels' values.
+    """
+    call = producers.get(tensor)
+    if call is None or flow.needed(tensor)[places].any():
+        return ()
+    rule = rule_of(call)
+    if rule.can_silence(call, flow):
+        return (call.name,)
+    for alternative in rule.zero_from(call, flow):
+        names: list[str] = []
+        for source in alternative:
+            fits = len(flow[source]) == len(places)
+            found = fits and _carriers(flow, producers, source, places)
+            if not found:
+                break
+            names += found
+        else:
+            return tuple(dict.fromkeys(names))
+    return ()
