@@ -101,10 +101,10 @@ def shared_layer(d: Drawing) -> Any:
 @family()
 def shared_convolution_of_two_branches(d: Drawing) -> Any:
     """Of other sizes, as in feature pyramids."""
-    x = d.map(lambda x: min(places(x)) > 1)
+    x = d.map(lambda x: max(places(x)) <= 5)
     rank = len(places(x))
-    small = d.layer(ranked("MaxPooling{}D", rank))(x)
+    other = d.layer(ranked("ZeroPadding{}D", rank))(x)
     layer = d.layer(
         ranked("Conv{}D", rank), d.integer(1, 6), 1, activation="relu"
     )
-    return [layer(x), layer(small)]
+    return [layer(x), layer(other)]
