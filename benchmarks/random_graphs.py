@@ -2,9 +2,8 @@
 
 One seed draws a small network over all families of operations, a mask and
 images (`tests/pruning/random_graphs.py`); most networks compute in float64,
-where 1e-5 tells a wrong network from rounding. Every tenth pruned network is
-also saved and loaded and compared layer by layer; class rows are cut where a
-network has some.
+where 1e-5 tells a wrong network from rounding. Some pruned networks are
+also saved and loaded, compared layer by layer, or cut to some classes.
 
 Reads: nothing. Writes: `--output`, a JSON file with how often each family was
 drawn, the greatest difference as a share of the output's scale, the share of

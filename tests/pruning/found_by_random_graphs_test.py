@@ -1,4 +1,4 @@
-"""Networks on which `random_graphs` found `prune` wrong, made as small as can be."""
+"""Networks on which `random_graphs` found `prune` wrong, made small."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tests.pruning.random_graphs import (
 
 TOLERANCE = 1e-5  # of the largest absolute value of an output
 RELOADED_TOLERANCE = 1e-6
-RELOAD_EVERY, VERIFY_EVERY, FULL_EVERY, CLASSES_EVERY = 10, 10, 5, 4
+RELOAD_EVERY, VERIFY_EVERY, FULL_EVERY, CLASSES_EVERY = 10, 9, 11, 7
 # With these a network has channels that are constant, or that nobody reads.
 _IDLE_CHANNELS = {
     "nested_functional",

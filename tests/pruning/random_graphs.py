@@ -38,6 +38,18 @@ FLOAT32_SHARE = 0.15
 # Keras' `add` takes an operand that has one axis longer than 1 for a bias, the
 # batch included: no width of the networks should be that of the batch.
 _IMAGES = 13
+# Where nothing else stands, most masked channels can really go.
+CLASSIC = (
+    *("convolution", "linear_block", "residual_block", "batch_norm"),
+    *("depthwise_convolution", "grouped_convolution", "dense", "relu_layer"),
+    *("activation_layer", "leaky_and_elu_layers", "prelu_shared"),
+    *("max_pooling", "average_pooling", "global_pooling", "zero_padding"),
+    *("cropping", "upsampling", "dropout", "flatten", "squeeze_and_excite"),
+    *("reshape_that_keeps_channels", "channel_shuffle", "rescaling"),
+    *("concatenate_channels", "merge_layer", "broadcast_over_places"),
+    *("broadcast_over_channels", "nested_sequential", "nested_functional"),
+    *("shared_layer", "shared_convolution_of_two_branches"),
+)
 MASKS = ("random", "some sites emptied", "one channel", "nothing", "few gone")
 
 
@@ -75,8 +87,9 @@ def _draw_once(
     inputs = _draw_inputs(generator)
     drawing = Drawing(generator, inputs)
     drawing.apply("linear_block" if drawing.chance(0.5) else "convolution")
+    table = _choose_families(drawing)
     for _ in range(int(generator.integers(3, 15))):
-        _apply_one(drawing, FAMILIES)
+        _apply_one(drawing, table)
     count = 1 if drawing.chance(0.7) else drawing.integer(2, 3)
     outputs: list[keras.KerasTensor] = []
     for _ in range(count):
@@ -95,6 +108,17 @@ def _draw_once(
         families["several outputs"] += 1
     families["float32" if outputs[0].dtype == "float32" else "float64"] += 1
     return model, families
+
+
+def _choose_families(drawing: Drawing) -> dict[str, Any]:
+    """All; a few, which then meet more often; those of published networks."""
+    form = drawing.integer(0, 2)
+    if form == 0:
+        return FAMILIES
+    names = CLASSIC
+    if form == 1:
+        names = tuple(drawing.generator.permutation(list(FAMILIES))[:12])
+    return {str(name): FAMILIES[name] for name in names}
 
 
 def _draw_inputs(generator: np.random.Generator) -> list[keras.KerasTensor]:
@@ -126,11 +150,13 @@ def _apply_one(drawing: Drawing, table: dict[str, Any]) -> Any:
     """Applies a random family that suits."""
     names = list(table)
     weights = np.array([table[name].weight for name in names])
-    while True:
+    for _ in range(30):
         place = drawing.generator.choice(len(names), p=weights / weights.sum())
         made = drawing.apply(names[place], table)
         if made:
             return made
+    # None of a few families may suit; of all one does.
+    return _apply_one(drawing, FAMILIES if table is not HEADS else HEADS)
 
 
 def _reached(

@@ -139,7 +139,7 @@ def stack(d: Drawing) -> Any:
     return keras.ops.stack([x, d.like(x)], axis=d.choice([1, -1]))
 
 
-@family(weight=0.4)
+@family(weight=2)
 def dot(d: Drawing) -> Any:
     """Attention over places: (B, N, N) from (B, N, C)."""
     x = d.tensor(lambda x: x.shape[1] <= MAX_WIDTH, (3,))

@@ -156,6 +156,6 @@ def flip_and_pad(d: Drawing) -> Any:
     return keras.ops.pad(x, [(0, 0), *around, (0, 0)])
 
 
-@family(weight=0.5)
+@family(weight=2)
 def repeat_vector(d: Drawing) -> Any:
     return d.layer(layers.RepeatVector, d.integer(2, 4))(d.tensor(ranks=(2,)))
