@@ -97,7 +97,7 @@ def softmax_over_places(d: Drawing) -> Any:
     return d.layer(layers.Softmax, axis=d.choice([1, -2]))(x)
 
 
-@family(weight=0.5)
+@family()
 def gated_linear_unit(d: Drawing) -> Any:
     # As a layer (`Activation("glu")`) Keras gives it the wrong shape.
     return keras.ops.glu(d.tensor(lambda x: width(x) % 2 == 0))

@@ -48,7 +48,7 @@ def convolution(d: Drawing) -> Any:
     return d.layer(kind, d.integer(1, 9), **options)(x)
 
 
-@family()
+@family(weight=2)
 def causal_convolution(d: Drawing) -> Any:
     x = d.tensor(ranks=(3,))
     return d.layer(

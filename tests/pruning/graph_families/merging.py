@@ -95,7 +95,7 @@ def broadcast_over_channels(d: Drawing) -> Any:
     return _broadcast(d, x, y)
 
 
-@family(weight=0.5)
+@family()
 def broadcast_over_all(d: Drawing) -> Any:
     """(B, H, W, C) and (B, 1, 1, 1), or (B, 1, 1, C) and (B, H, W, 1)."""
     x = d.map(lambda x: width(x) > 1)
@@ -139,7 +139,7 @@ def stack(d: Drawing) -> Any:
     return keras.ops.stack([x, d.like(x)], axis=d.choice([1, -1]))
 
 
-@family(weight=2)
+@family(weight=3)
 def dot(d: Drawing) -> Any:
     """Attention over places: (B, N, N) from (B, N, C)."""
     x = d.tensor(lambda x: x.shape[1] <= MAX_WIDTH, (3,))
