@@ -6,6 +6,7 @@ in float32 two orders of one sum can differ by more than the tolerance.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,14 @@ from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
 from drnet_tf.graph import Call, Graph, read_graph, replay
 
 TOLERANCE = 1e-5  # of the tensor's largest absolute value
-_IMAGES = 2
+# A number that is hardly a width: Keras' add takes an operand of shape
+# (batch, 1, 1, 1) for a bias, and adds it along the channels if they are as
+# many as the images.
+_IMAGES = 13
+_FEW_IMAGES = 2  # of large networks: every tensor is held
+_MANY_VALUES = 1 << 27
+# TensorFlow computes these on the CPU in float32 only.
+_SINGLE = (keras.layers.AveragePooling3D, keras.layers.MaxPooling3D)
 _OPEN_SIZE = 32  # stands for an axis of any length
 
 
@@ -37,7 +45,7 @@ def check_equal(
     Raises:
       ValueError: names the first layer that differs.
     """
-    inputs = _random_inputs(small, seed)
+    inputs = _random_inputs(flow.graph, seed)
     expected = _run_precisely(flow.graph, inputs, flow.masks)
     graph = read_graph(small)
     found = _run_precisely(graph, inputs, {})
@@ -59,14 +67,16 @@ def check_equal(
                 )
 
 
-def _random_inputs(model: keras.Model, seed: int) -> list[np.ndarray]:
+def _random_inputs(graph: Graph, seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
+    shapes = [
+        [size or _OPEN_SIZE for size in x.shape[1:]] for x in graph.tensors
+    ]
+    values = _IMAGES * sum(map(math.prod, shapes))
+    count = _FEW_IMAGES if values > _MANY_VALUES else _IMAGES
     return [
-        generator.normal(
-            size=[x.shape[0] or _IMAGES]
-            + [size or _OPEN_SIZE for size in x.shape[1:]]
-        )
-        for x in model.inputs
+        generator.normal(size=[graph.tensors[x].shape[0] or count, *shapes[x]])
+        for x in graph.inputs
     ]
 
 
@@ -116,7 +126,8 @@ def _run_precisely(
 def _in_float64(operation: keras.Operation, name: str) -> keras.Operation:
     config = {**operation.get_config(), "name": name}
     if "dtype" in config:
-        config["dtype"] = "float64"
+        single = isinstance(operation, _SINGLE)
+        config["dtype"] = "float32" if single else "float64"
     return type(operation).from_config(config)
 
 

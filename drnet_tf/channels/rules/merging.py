@@ -45,6 +45,7 @@ class Merging(Rule):
         values: np.ndarray,
         there: np.ndarray,
         axis: int,
+        name: str,
     ) -> Any:
         """The output where some tensors are replaced by their constants.
 
@@ -55,6 +56,7 @@ class Merging(Rule):
           values: `(operands, kept)` constants of the kept channels.
           there: `(operands,)` bool, which are not dropped.
           axis: the channel axis of the output.
+          name: for a new layer.
         """
         raise NotImplementedError
 
@@ -143,6 +145,7 @@ class Merging(Rule):
             values[:, kept],
             np.array([x.tensor not in dropped for x in found]),
             output.axis,
+            _name(call, flow, operation),
         )
 
     def zero_from(
@@ -176,6 +179,12 @@ class Merging(Rule):
             return frozenset()
         pairs = zip(tensors, drops, strict=True)
         return frozenset(x for x, drop in pairs if drop and x is not None)
+
+
+def _name(call: Call, flow: ChannelFlow, operation: keras.Operation) -> str:
+    """That of the operation; a shared one would give it several times."""
+    number = flow.calls_of(call).index(call)
+    return f"{operation.name}_call_{number}" if number else operation.name
 
 
 def combined(operation: keras.Operation, given: list[Any]) -> Any:

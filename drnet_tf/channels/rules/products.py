@@ -38,8 +38,9 @@ class Multiply(Merging):
         values: np.ndarray,
         there: np.ndarray,
         axis: int,
+        name: str,
     ) -> Any:
-        factors, name = values[~there].prod(0), operation.name
+        factors = values[~there].prod(0)
         tensor = left[0]
         if len(left) > 1:
             tensor, name = combined(operation, left), f"{name}_constant"
@@ -72,6 +73,7 @@ class Extreme(Merging):
         values: np.ndarray,
         there: np.ndarray,
         axis: int,
+        name: str,
     ) -> Any:
         tensor = combined(operation, left) if len(left) > 1 else left[0]
         constants = keras.ops.convert_to_tensor(

@@ -36,8 +36,9 @@ class Sum(Merging):
         values: np.ndarray,
         there: np.ndarray,
         axis: int,
+        name: str,
     ) -> Any:
-        weights, name = self.weights(call), operation.name
+        weights = self.weights(call)
         constants = weights[~there] @ values[~there]
         if len(left) == 1:
             scale = weights[there][0]
