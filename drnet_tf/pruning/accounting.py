@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 
 from drnet_tf.call_costs import kept_weights, products
 from drnet_tf.channels.analysis import rule_of
-from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
+from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.unknown import UNKNOWN
 from drnet_tf.graph import Call
 from drnet_tf.pruning.report import (
@@ -22,7 +23,10 @@ from drnet_tf.pruning.report import (
 
 
 def account(
-    model: keras.Model, flow: ChannelFlow, silenced: tuple[Silenced, ...]
+    model: keras.Model,
+    flow: ChannelFlow,
+    silenced: tuple[Silenced, ...],
+    sizes: Mapping[int, int],
 ) -> PruneReport:
     """What the small network costs, without building it.
 
@@ -30,10 +34,19 @@ def account(
       model: the full network.
       flow: the complete analysis, with `silence` done.
       silenced: from `silence(flow)`.
+      sizes: parameters of each operation of the small network, by its `id` in
+        the full one.
     """
+    producers = flow.graph.producers()
+    alive = {
+        tensor: producers[tensor].name in flow.alive for tensor in flow.masks
+    }
     sites = flow.masks.items()
-    kept = {tensor: _kept(flow, tensor, site) for tensor, site in sites}
-    layers = _layers(flow)
+    kept = {
+        tensor: flow.is_kept(flow.on_axis(tensor, site.axis)) & alive[tensor]
+        for tensor, site in sites
+    }
+    layers = _layers(flow, sizes)
     macs = [(layer.macs_before, layer.macs_after) for layer in layers]
     is_open = any(before is None for before, _ in macs)
     removed = sum(x.parameters_before - x.parameters_after for x in layers)
@@ -63,13 +76,20 @@ def account(
     )
 
 
-def _kept(flow: ChannelFlow, tensor: int, site: MaskedSite) -> np.ndarray:
-    """`(C,)` bool: which of a site's channels the small network has."""
-    alive = flow.graph.producers()[tensor].name in flow.alive
-    return flow.is_kept(flow.on_axis(tensor, site.axis)) & alive
+def count_sizes(flow: ChannelFlow) -> dict[int, int]:
+    """`sizes` for `account`, where the small network is not built."""
+    sizes: dict[int, int] = {}
+    for call in flow.graph.calls:
+        key = id(call.operation)
+        if call.name in flow.alive and key not in sizes:
+            weights = rule_of(call).rebuild(call, flow).weights
+            sizes[key] = sum(np.size(array) for array in weights)
+    return sizes
 
 
-def _layers(flow: ChannelFlow) -> tuple[LayerChange, ...]:
+def _layers(
+    flow: ChannelFlow, sizes: Mapping[int, int]
+) -> tuple[LayerChange, ...]:
     is_open = any(None in x.shape[1:] for x in flow.graph.tensors)
     counted: set[int] = set()  # operations of the small network
     changes = []
@@ -88,7 +108,7 @@ def _layers(flow: ChannelFlow) -> tuple[LayerChange, ...]:
                     outputs_before=before[1],
                     outputs_after=after[1] * alive,
                     parameters_before=_parameters_before(flow, call),
-                    parameters_after=_parameters_after(flow, call)
+                    parameters_after=sizes.get(key, 0)
                     if alive and key not in counted
                     else 0,
                     macs_before=macs[0],
@@ -132,10 +152,6 @@ def _macs(flow: ChannelFlow, call: Call) -> tuple[int, int]:
 def _parameters_before(flow: ChannelFlow, call: Call) -> int:
     first = flow.calls_of(call)[0] is call
     return call.operation.count_params() if first else 0
-
-
-def _parameters_after(flow: ChannelFlow, call: Call) -> int:
-    return sum(np.size(x) for x in rule_of(call).rebuild(call, flow).weights)
 
 
 def _against(

@@ -13,7 +13,7 @@ from drnet_tf.classifier import find_classifier
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.graph import Call, read_graph
 from drnet_tf.masks import ChannelMask
-from drnet_tf.pruning.accounting import account
+from drnet_tf.pruning.accounting import account, count_sizes
 from drnet_tf.pruning.report import PruneReport
 from drnet_tf.pruning.surgery.rebuild import rebuild
 from drnet_tf.pruning.surgery.silencing import silence
@@ -104,13 +104,13 @@ def prune(
         head,
         rows,
     )
-    report = account(model, flow, silence(flow))
+    silenced = silence(flow)
     if dry_run:
-        return PrunedModel(report)
-    small, tensors = rebuild(model, flow)
+        return PrunedModel(account(model, flow, silenced, count_sizes(flow)))
+    built = rebuild(model, flow)
     if verify:
-        check_equal(flow, small, tensors)
-    return PrunedModel(report, small)
+        check_equal(flow, built.model, built.tensors)
+    return PrunedModel(account(model, flow, silenced, built.sizes), built.model)
 
 
 def _check_mask(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import copy
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,22 @@ from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.graph import Call, TensorRef, model_like, new_inputs, replay
 
 
-def rebuild(
-    model: keras.Model, flow: ChannelFlow
-) -> tuple[keras.Model, dict[int, keras.KerasTensor]]:
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """The small network.
+
+    Attributes:
+      model: the network.
+      tensors: its tensors, by the number of the full network's.
+      sizes: parameters of its operations, by the `id` of the full network's.
+    """
+
+    model: keras.Model
+    tensors: dict[int, keras.KerasTensor]
+    sizes: dict[int, int]
+
+
+def rebuild(model: keras.Model, flow: ChannelFlow) -> Built:
     """Builds the network of the channels that `flow` keeps.
 
     The arrays of a layer are cut when it is built and let go when it has them,
@@ -26,15 +40,13 @@ def rebuild(
     Args:
       model: the full network; it is not changed.
       flow: the complete analysis, with `silence` done.
-
-    Returns:
-      The new model, and its tensors by the number of the full network's.
     """
     builder = _Builder(flow)
     inputs = new_inputs(model)
     builder.tensors.update(zip(flow.graph.inputs, inputs, strict=True))
     outputs = replay(flow.graph, inputs, builder.call)
-    return model_like(model, inputs, outputs), builder.tensors
+    small = model_like(model, inputs, outputs)
+    return Built(small, builder.tensors, builder.sizes)
 
 
 class _Builder:
@@ -46,6 +58,7 @@ class _Builder:
         self._weights: dict[int, Sequence[np.ndarray]] = {}
         self._names = layer_names(flow)
         self.tensors: dict[int, keras.KerasTensor] = {}
+        self.sizes: dict[int, int] = {}
 
     def call(
         self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -86,6 +99,7 @@ class _Builder:
             config = {**copy.deepcopy(part.config), "name": self._names[key]}
             self._operations[key] = type(call.operation).from_config(config)
             self._weights[key] = part.weights
+            self.sizes[key] = sum(np.size(array) for array in part.weights)
         return self._operations[key]
 
     def _close(self, tensor: int, output: keras.KerasTensor) -> Any:
