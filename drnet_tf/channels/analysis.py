@@ -25,7 +25,7 @@ def rule_of(call: Call) -> Rule:
         rule is None
         or rule.operands not in (None, len(call.inputs))
         # In training mode a norm reads the batch, and dropout drops.
-        or any(argument is True for argument in arguments)
+        or (not rule.same_in_training and any(x is True for x in arguments))
     ):
         return UNKNOWN
     return rule

@@ -42,7 +42,15 @@ class GroupNorm(Rule):
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         axis = _axis(call, flow)
         flow.tie(call, axis)
-        flow.add(call.outputs[0], axis, _inputs(call, flow).atoms)
+        inputs = _inputs(call, flow)
+        values = _by_group(call, inputs.values)
+        # A group of zeros, or of one constant channel, has no variance.
+        flat = (values == 0).all(1, keepdims=True)
+        if values.shape[1] == 1:
+            flat = ~np.isnan(values)
+        flat = np.broadcast_to(flat, values.shape).ravel()
+        made = np.where(flat, _beta(call.operation), np.nan)
+        flow.add(call.outputs[0], axis, inputs.atoms, made)
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
         inputs = _inputs(call, flow)
@@ -68,6 +76,12 @@ class GroupNorm(Rule):
         groups = len(kept) * _groups(call, inputs) // len(inputs)
         weights = [array[kept] for array in layer.get_weights()]
         return Part({**layer.get_config(), "groups": groups}, weights)
+
+
+def _beta(layer: keras.layers.Layer) -> np.ndarray | float:
+    if not layer.center:
+        return 0.0
+    return keras.ops.convert_to_numpy(layer.beta).astype("float64")
 
 
 def _axis(call: Call, flow: ChannelFlow) -> int:

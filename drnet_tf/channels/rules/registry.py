@@ -36,9 +36,12 @@ class Rule(abc.ABC):
 
     Attributes:
       operands: how many tensors a call reads; None for any number.
+      same_in_training: whether `training=True` changes nothing; where it does,
+        a call with it has no rule.
     """
 
     operands: int | None = 1
+    same_in_training = False
 
     def covers(self, operation: keras.Operation) -> bool:
         """Whether the rule is for this operation of a class it stands for."""

@@ -76,6 +76,8 @@ class ChannelWise(Rule):
 class Resizing(ChannelWise):
     """Weights of neighbours that sum up to one."""
 
+    same_in_training = True  # Keras calls image layers so by default
+
     def covers(self, operation: keras.Operation) -> bool:
         return not operation.pad_to_aspect_ratio
 
