@@ -121,7 +121,8 @@ def _seconds(name: str) -> dict[str, Any]:
     def clone() -> None:
         keras.models.clone_model(model).set_weights(model.get_weights())
 
-    clone_s, prune_s = [], []
+    clone_s: list[float] = []
+    prune_s: list[float] = []
     for number in range(_ROUNDS.value + 1):
         for run, seconds in (
             (clone, clone_s),

@@ -54,12 +54,14 @@ class GroupNorm(Rule):
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
         inputs = _inputs(call, flow)
-        needed = _by_group(call, flow.needed(call.outputs[0])).any(1)
+        needed: np.ndarray = np.any(
+            _by_group(call, flow.needed(call.outputs[0])), axis=1
+        )
         inputs.needed |= np.repeat(needed, len(inputs) // len(needed))
 
     def complete(self, call: Call, flow: ChannelFlow) -> None:
         inputs = _inputs(call, flow)
-        kept = _by_group(call, flow.is_kept(inputs)).any(1)
+        kept: np.ndarray = np.any(_by_group(call, flow.is_kept(inputs)), axis=1)
         if not kept.any():
             kept[0] = True
         reason = f"GroupNormalization '{call.name}' reads their whole group"
