@@ -130,7 +130,8 @@ def gate_sites(model: keras.Model) -> tuple[GateSite, ...]:
     A site is the output of the activation that follows a convolution, after its
     norm and after a residual add (DRNet section 3.1: gates sit after the ReLU);
     where no activation follows it is the output of the norm, or of the
-    convolution itself. A convolution that makes the class scores has none.
+    convolution itself. A convolution that makes the class scores has none. A
+    Dense layer on a map counts as the 1x1 convolution that it is.
 
     Args:
       model: a Functional or Sequential model; nested models are opened.
@@ -171,7 +172,7 @@ def find_sites(graph: Graph) -> tuple[GateSite, ...]:
     kinds: dict[int, str] = {}
     axes: dict[int, int] = {}
     for call in graph.calls:
-        if not is_convolution(call) or call.name in heads:
+        if not is_convolution(call, graph) or call.name in heads:
             continue
         for tensor, kind in _sites_after(call, graph, consumers):
             fed_by.setdefault(tensor, []).append(call.name)
@@ -192,8 +193,13 @@ def find_sites(graph: Graph) -> tuple[GateSite, ...]:
     )
 
 
-def is_convolution(call: Call) -> bool:
-    """Whether the call is one of a convolution layer."""
+def is_convolution(call: Call, graph: Graph) -> bool:
+    """Whether a call is one of a convolution layer.
+
+    A Dense layer on a map is one, too: a 1x1 convolution (ConvNeXt's MLP).
+    """
+    if is_a(call, ("Dense",)):
+        return len(graph.tensors[call.outputs[0]].shape) > 2
     return is_a(call, CONVOLUTIONS)
 
 
@@ -265,7 +271,7 @@ def _head_convolutions(graph: Graph) -> set[str]:
         call = producers.get(stack.pop())
         if call is None:
             continue
-        if is_convolution(call):
+        if is_convolution(call, graph):
             heads.add(call.name)
         elif (
             is_activation(call)

@@ -375,3 +375,19 @@ def test_models_without_a_graph_are_refused():
 
     with pytest.raises(TypeError, match="'own': expected a Functional"):
         gate_sites(Subclassed(name="own"))
+
+
+def test_a_dense_layer_on_a_map_is_a_convolution():
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(inputs)
+    x = keras.layers.LayerNormalization(name="norm")(x)
+    x = keras.layers.Dense(16, name="wide")(x)
+    x = keras.layers.Activation("gelu", name="gelu")(x)
+    x = keras.layers.Dense(4, name="narrow")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
+    assert [(s.name, s.channels, s.kind) for s in gate_sites(model)] == [
+        ("norm", 4, "norm"),
+        ("gelu", 16, "activation"),
+        ("narrow", 4, "conv"),
+    ]

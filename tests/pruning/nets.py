@@ -198,7 +198,7 @@ def entangled(gate: Gate) -> keras.Model:
     x = layers.Conv2D(6, 2, strides=2, activation="swish", name="swish")(x)
     x = gate("swish", x)
     x = layers.LayerNormalization(name="layer_norm")(x)
-    x = layers.Dense(5, activation="gelu", name="wide")(x)
+    x = gate("wide", layers.Dense(5, activation="gelu", name="wide")(x))
     x = layers.GlobalAveragePooling2D(name="gap")(x)
     return keras.Model(inputs, layers.Dense(4, name="logits")(x))
 
