@@ -7,15 +7,17 @@ layers. See README.md for a tour and docs/architecture.md for the house.
 
 from __future__ import annotations
 
+from drnet_tf.channel_gate import ChannelGate
 from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.dissection.cdrp import CDRP
 from drnet_tf.dissection.dissect import dissect, learn_cdrps
 from drnet_tf.evaluation import Evaluation, evaluate
-from drnet_tf.gates import ChannelGate, apply_mask, gate_model
+from drnet_tf.free_sites import GateSite
+from drnet_tf.gates import apply_mask, gate_model
 from drnet_tf.importance import Cdrps, ChannelImportance
 from drnet_tf.masks import ChannelMask, union, xor
 from drnet_tf.pruning import PrunedModel, prune
-from drnet_tf.sites import GateSite, gate_sites
+from drnet_tf.sites import gate_sites
 from drnet_tf.subtasks import DRNet, SubTask
 from drnet_tf.version import VERSION as __version__
 

@@ -7,7 +7,6 @@ graph once and answers both as often as asked.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import operator
 from collections.abc import Sequence
@@ -22,90 +21,14 @@ from drnet_tf.call_costs import (
     products,
     weights_of_calls,
 )
+from drnet_tf.cost_records import Costs, LayerCost, MaskedCosts
+from drnet_tf.free_sites import GateSite, find_free_sites
 from drnet_tf.graph import read_graph
 from drnet_tf.masks import ChannelMask
 from drnet_tf.running import Use, follow, head_of
-from drnet_tf.sites import find_sites
+from drnet_tf.sites import keep_by_tensor, sites_for
 
 _BYTES = 4  # of a float32
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerCost:
-    """What one call costs.
-
-    Attributes:
-      name: of the call.
-      kind: class of its operation: "Conv2D".
-      parameters: all its weights; 0 for further calls of a shared layer.
-      learnable_parameters: those without moving statistics.
-      macs: multiply-accumulates for one image.
-      output_shape: of its first output, without the batch axis.
-    """
-
-    name: str
-    kind: str
-    parameters: int
-    learnable_parameters: int
-    macs: int
-    output_shape: tuple[int | None, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Costs:
-    """What a model costs; see `count_costs`.
-
-    Attributes:
-      parameters: all weights, as `model.count_params()`.
-      learnable_parameters: without the moving statistics of norms: the count
-        of papers and of PyTorch, whether layers are frozen or not.
-      macs: multiply-accumulates for one image.
-      bytes: 4 x `parameters`: all weights as float32, without file overhead.
-      layers: one entry a call, in graph order.
-      uncounted: calls that multiply matrices in a way that `macs` lacks.
-    """
-
-    parameters: int
-    learnable_parameters: int
-    macs: int
-    bytes: int
-    layers: tuple[LayerCost, ...]
-    uncounted: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class MaskedCosts:
-    """What a sub-task runs; see `count_masked_costs`.
-
-    Attributes:
-      channels, channels_full: channels kept, and all, of the sites.
-      parameters, parameters_full: learnable parameters.
-      macs, macs_full: multiply-accumulates for one image.
-      layers: what runs of each call, in the order of `Costs.layers`.
-    """
-
-    channels: int
-    channels_full: int
-    parameters: int
-    parameters_full: int
-    macs: int
-    macs_full: int
-    layers: tuple[LayerCost, ...]
-
-    @property
-    def channels_fraction(self) -> float:
-        """Running channels as a fraction of all, in [0, 1]."""
-        return self.channels / self.channels_full
-
-    @property
-    def parameters_fraction(self) -> float:
-        """Running parameters as a fraction of all, in [0, 1]."""
-        return self.parameters / self.parameters_full
-
-    @property
-    def macs_fraction(self) -> float:
-        """Running multiply-accumulates as a fraction of all, in [0, 1]."""
-        return self.macs / self.macs_full
 
 
 def count_costs(model: keras.Model) -> Costs:
@@ -209,7 +132,8 @@ class CostModel:
         self._graph = read_graph(model)
         calls = self._graph.calls
         self._products = [products(call, self._graph) for call in calls]
-        self._sites = find_sites(self._graph)
+        self._sites = find_free_sites(self._graph)
+        self._sites_of: dict[tuple[str, ...], tuple[GateSite, ...]] = {}
         # The calls of each operation: a shared layer has several.
         self._calls_of: dict[int, list[int]] = {}
         for index, call in enumerate(calls):
@@ -222,9 +146,7 @@ class CostModel:
         parameters = sum(layer.parameters for layer in self._layers)
         return Costs(
             parameters=parameters,
-            learnable_parameters=sum(
-                layer.learnable_parameters for layer in self._layers
-            ),
+            learnable_parameters=_learnable(self._layers),
             macs=sum(layer.macs for layer in self._layers),
             bytes=_BYTES * parameters,
             layers=self._layers,
@@ -239,22 +161,34 @@ class CostModel:
         self, mask: ChannelMask, num_classes: int | None = None
     ) -> MaskedCosts:
         """What a sub-task runs; see `count_masked_costs`."""
-        channels = {site.name: site.channels for site in self._sites}
-        mask.check_sites(channels, self._model_name)
+        keep = self._keep(mask)
         rows = self._head_rows(num_classes)
-        uses = follow(self._graph, self._products, self._sites, mask.keep, rows)
+        uses = follow(self._graph, self._products, self._sites, keep, rows)
         layers = self._count(uses)
         return MaskedCosts(
             channels=mask.kept,
             channels_full=mask.total,
-            parameters=sum(layer.learnable_parameters for layer in layers),
-            parameters_full=sum(
-                layer.learnable_parameters for layer in self._layers
-            ),
+            parameters=_learnable(layers),
+            parameters_full=_learnable(self._layers),
             macs=sum(layer.macs for layer in layers),
             macs_full=sum(layer.macs for layer in self._layers),
             layers=layers,
         )
+
+    def _keep(self, mask: ChannelMask) -> dict[str, np.ndarray]:
+        """`(C_l,)` bool by free site; open where a tied mask has no gate."""
+        names = tuple(mask.channels)
+        if names not in self._sites_of:  # tied ones take their time
+            self._sites_of[names] = sites_for(self._graph, mask.channels)
+        sites = self._sites_of[names]
+        mask.check_sites(
+            {site.name: site.channels for site in sites}, self._model_name
+        )
+        kept = keep_by_tensor(sites, mask.keep)
+        return {
+            site.name: kept.get(site.tensor, np.ones(site.channels, bool))
+            for site in self._sites
+        }
 
     def _head_rows(self, num_classes: int | None) -> dict[str, np.ndarray]:
         if num_classes is None:
@@ -298,3 +232,7 @@ class CostModel:
                 )
             )
         return tuple(layers)
+
+
+def _learnable(layers: Sequence[LayerCost]) -> int:
+    return sum(layer.learnable_parameters for layer in layers)

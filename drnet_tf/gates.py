@@ -1,13 +1,15 @@
-"""Gates: a factor per channel, bound to the sites of a network."""
+"""Networks with gates at their sites."""
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 
+from drnet_tf.channel_gate import ChannelGate, apply_gates
+from drnet_tf.free_sites import GatePlace, GateSite
 from drnet_tf.graph import (
     Call,
     Graph,
@@ -17,95 +19,10 @@ from drnet_tf.graph import (
     replay,
 )
 from drnet_tf.masks import ChannelMask
-from drnet_tf.sites import GateSite, find_sites, gate_sites
+from drnet_tf.sites import gate_sites, sites_for
 
 
-def apply_gates(inputs: Any, gates: Any, axis: int = -1) -> Any:
-    """Multiplies every channel by its gate: y[n, .., c] = λ[n, c] x[n, .., c].
-
-    Args:
-      inputs: tensor of any rank, channels on `axis`.
-      gates: λ, shape `(channels,)`, or `(batch, channels)` for gates per image.
-      axis: the channel axis.
-
-    Returns:
-      A tensor of the shape and dtype of `inputs`.
-    """
-    rank = len(inputs.shape)
-    shape = [1] * rank
-    shape[axis] = -1
-    if len(gates.shape) == 2:
-        # -1 can stand once only, and the batch is the open axis.
-        shape[0] = -1
-        shape[axis] = gates.shape[1]
-    gates = keras.ops.cast(gates, inputs.dtype)
-    return inputs * keras.ops.reshape(gates, shape)
-
-
-@keras.saving.register_keras_serializable(package="drnet_tf")
-class ChannelGate(keras.layers.Layer):
-    """A gate λ for every channel: y = λ x, one factor per channel.
-
-    The gates start open (1), so a new layer changes nothing, bit for bit.
-
-    Args:
-      axis: the channel axis, e.g. -1 for channels last, 1 for channels first.
-      **kwargs: `name`, `dtype`, `trainable`, as for every Keras layer.
-
-    Call arguments:
-      inputs: tensor of any rank >= 2 with channels on `axis`.
-
-    Input shape: any, e.g. `(batch, height, width, channels)`.
-    Output shape: that of the input.
-    Reference: DRNet section 3.1; Wang et al., CVPR 2018 (control gates).
-
-    Example:
-      >>> import numpy as np
-      >>> gate = ChannelGate()
-      >>> x = np.ones((1, 2), "float32")
-      >>> np.array_equal(gate(x), x)
-      True
-      >>> gate.set_weights([np.array([0.5, 0.0])])
-      >>> gate(x).numpy().tolist()
-      [[0.5, 0.0]]
-    """
-
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if axis == 0:
-            raise ValueError(
-                f"ChannelGate '{self.name}': axis 0 is the batch; expected the "
-                "channel axis, e.g. -1 for channels last or 1 for channels "
-                "first."
-            )
-        self.axis = axis
-        self.supports_masking = True
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        rank = len(input_shape)
-        if not -rank < self.axis < rank or input_shape[self.axis] is None:
-            raise ValueError(
-                f"ChannelGate '{self.name}': expected a known number of "
-                f"channels on axis {self.axis}, got shape "
-                f"{tuple(input_shape)}; pass the axis that holds the channels."
-            )
-        self.gates = self.add_weight(
-            shape=(input_shape[self.axis],), initializer="ones", name="gates"
-        )
-
-    def call(self, inputs: Any) -> Any:
-        return apply_gates(inputs, self.gates, self.axis)
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
-
-
-def gate_model(model: keras.Model) -> keras.Model:
+def gate_model(model: keras.Model, coupling: str = "free") -> keras.Model:
     """The same network with an open `ChannelGate` at every site.
 
     Layers, and so weights, are those of `model` itself; the outputs are
@@ -114,6 +31,8 @@ def gate_model(model: keras.Model) -> keras.Model:
 
     Args:
       model: a Functional or Sequential model; it is not changed.
+      coupling: "free" or "tied", see `gate_sites`; the gate of a tied site
+        stands at all its places.
 
     Raises:
       TypeError, ValueError: see `gate_sites`.
@@ -129,8 +48,9 @@ def gate_model(model: keras.Model) -> keras.Model:
       >>> tuple(gate_model(model).get_layer("conv_gate").gates.shape)
       (4,)
     """
-    gate_sites(model)  # refuses what has none
-    return _rebuild(model, lambda site, dtype: _open_gate(site, dtype))
+    sites = gate_sites(model, coupling)
+    gates = _Gates()
+    return _rebuild(model, sites, gates.at)
 
 
 def apply_mask(model: keras.Model, mask: ChannelMask) -> keras.Model:
@@ -147,31 +67,28 @@ def apply_mask(model: keras.Model, mask: ChannelMask) -> keras.Model:
     Raises:
       ValueError: the mask was made for other sites.
     """
-    sites = gate_sites(model)
+    gate_sites(model)  # refuses what has none
+    sites = sites_for(read_graph(model), mask.channels)
     mask.check_sites({s.name: s.channels for s in sites}, model.name)
-
-    def closed(site: GateSite, dtype: str) -> Callable[[Any], Any]:
-        gate = _open_gate(site, dtype)
+    gates = _Gates()
+    masked = _rebuild(model, sites, gates.at)
+    for name, gate in gates.layers.items():
         gate.trainable = False
-
-        def close(tensor: Any) -> Any:
-            output = gate(tensor)
-            gate.gates.assign(mask[site.name].astype("float32"))
-            return output
-
-        return close
-
-    return _rebuild(model, closed)
+        gate.gates.assign(mask[name].astype("float32"))
+    return masked
 
 
-def per_image_gate_model(model: keras.Model) -> keras.Model:
+def per_image_gate_model(
+    model: keras.Model, coupling: str = "free"
+) -> keras.Model:
     """The network with its gates as inputs, one vector per image.
 
     Returns:
       A model with the inputs `[*model.inputs, gates_1, ..., gates_L]`, where
-      `gates_l` has the shape `(batch, C_l)` and follows `gate_sites(model)`.
+      `gates_l` has the shape `(batch, C_l)` and follows
+      `gate_sites(model, coupling)`.
     """
-    sites = gate_sites(model)
+    sites = gate_sites(model, coupling)
     vectors = {
         site.name: keras.Input(
             (site.channels,), dtype="float32", name=f"{_plain(site.name)}_gates"
@@ -179,10 +96,11 @@ def per_image_gate_model(model: keras.Model) -> keras.Model:
         for site in sites
     }
 
-    def bound(site: GateSite, dtype: str) -> Callable[[Any], Any]:
-        return lambda tensor: apply_gates(tensor, vectors[site.name], site.axis)
+    def bound(site: GateSite, place: GatePlace, tensor: Any) -> Any:
+        gates = vectors[site.name]
+        return apply_gates(tensor, gates, place.axis, place.entries)
 
-    return _rebuild(model, bound, list(vectors.values()))
+    return _rebuild(model, sites, bound, list(vectors.values()))
 
 
 def gate_name(site: GateSite) -> str:
@@ -190,23 +108,43 @@ def gate_name(site: GateSite) -> str:
     return f"{_plain(site.name)}_gate"
 
 
-def _open_gate(site: GateSite, dtype: str) -> ChannelGate:
-    # Gates stay float32 where a network computes in 16 bits.
-    policy = f"mixed_{dtype}" if dtype in ("bfloat16", "float16") else dtype
-    return ChannelGate(site.axis, name=gate_name(site), dtype=policy)
+class _Gates:
+    """One open `ChannelGate` for each site, for all of its places."""
+
+    def __init__(self) -> None:
+        self.layers: dict[str, ChannelGate] = {}
+
+    def at(self, site: GateSite, place: GatePlace, tensor: Any) -> Any:
+        """Gates one tensor of a site."""
+        own = place.entries == tuple(range(site.channels))
+        if site.name not in self.layers:
+            # Gates stay float32 where a network computes in 16 bits.
+            dtype = tensor.dtype
+            low = dtype in ("bfloat16", "float16")
+            self.layers[site.name] = ChannelGate(
+                site.axis,
+                None if own else site.channels,
+                name=gate_name(site),
+                dtype=f"mixed_{dtype}" if low else dtype,
+            )
+        gate = self.layers[site.name]
+        return gate(tensor) if own else gate(tensor, entries=place.entries)
 
 
 def _rebuild(
     model: keras.Model,
-    make_gate: Callable[[GateSite, str], Callable[[Any], Any]],
+    sites: Sequence[GateSite],
+    gate: Callable[[GateSite, GatePlace, Any], Any],
     extra_inputs: list[keras.KerasTensor] | None = None,
 ) -> keras.Model:
-    """Calls the model's own layers again, with a gate behind every site."""
+    """Calls the model's own layers again, with a gate at every place."""
     graph = read_graph(model)
-    sites = {site.tensor: site for site in find_sites(graph)}
+    places = {
+        place.tensor: (site, place) for site in sites for place in site.places
+    }
     inputs = new_inputs(model)
     reserved = [
-        *map(gate_name, sites.values()),
+        *map(gate_name, sites),
         *(x.name for x in (*inputs, *(extra_inputs or ()))),
     ]
     clashing = _clashing_names(graph, reserved)
@@ -216,10 +154,8 @@ def _rebuild(
             outputs = _call_in_own_model(step, args, kwargs)
         else:
             outputs = step.operation(*args, **kwargs)
-        site = sites.get(step.outputs[0])
-        if site is None:
-            return outputs
-        return make_gate(site, outputs.dtype)(outputs)
+        found = places.get(step.outputs[0])
+        return outputs if found is None else gate(*found, outputs)
 
     outputs = replay(graph, inputs, call)
     if not extra_inputs:
@@ -267,4 +203,4 @@ def _call_in_own_model(
 
 def _plain(name: str) -> str:
     """A call's name as a layer's name, which may not hold "/"."""
-    return name.replace("/", "_").replace(":", "_")
+    return name.replace("/", "_").replace(":", "_").replace("+", "_tied")

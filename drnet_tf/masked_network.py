@@ -20,6 +20,7 @@ class MaskedNetwork:
     Args:
       model: a Functional or Sequential model; it is not changed.
       batch_size: images run at a time.
+      coupling: of the masks, see `sites.gate_sites`.
 
     Example:
       >>> model = keras.Sequential([
@@ -34,10 +35,15 @@ class MaskedNetwork:
       [[0.0, 0.0]]
     """
 
-    def __init__(self, model: keras.Model, batch_size: int = 250) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        batch_size: int = 250,
+        coupling: str = "free",
+    ) -> None:
         self._name = model.name
-        self._sites = gate_sites(model)
-        self._gated = gate_model(model)
+        self._sites = gate_sites(model, coupling)
+        self._gated = gate_model(model, coupling)
         self._batch_size = batch_size
 
     def __call__(

@@ -10,15 +10,15 @@ import keras
 import numpy as np
 
 from drnet_tf.call_costs import Product
-from drnet_tf.graph import Call, Graph
-from drnet_tf.operations import class_names
-from drnet_tf.sites import (
+from drnet_tf.free_sites import (
     MERGES,
     NORMS,
     GateSite,
     channel_axis,
     is_activation,
 )
+from drnet_tf.graph import Call, Graph
+from drnet_tf.operations import class_names
 
 # Each channel of the output depends on the same channel of the input alone.
 _CHANNEL_WISE = re.compile(

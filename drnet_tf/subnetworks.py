@@ -12,7 +12,8 @@ from typing import Any
 import keras
 
 from drnet_tf.artifacts import check_writable, write_json, write_together
-from drnet_tf.costs import MaskedCosts, count_costs
+from drnet_tf.cost_records import MaskedCosts
+from drnet_tf.costs import count_costs
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import PrunedModel, PruneReport, prune

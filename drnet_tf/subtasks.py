@@ -18,12 +18,13 @@ from drnet_tf.classifier import find_classifier
 from drnet_tf.costs import CostModel
 from drnet_tf.evaluation import evaluate
 from drnet_tf.fingerprints import fingerprint
+from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import ChannelMask, build_mask, check_round_to
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import prune
 from drnet_tf.rules import check_rule
-from drnet_tf.sites import gate_sites
+from drnet_tf.sites import gate_sites, sites_for
 from drnet_tf.subnetworks import SubTask
 
 __all__ = ["DRNet", "SubTask"]
@@ -63,8 +64,10 @@ class DRNet:
     def __init__(
         self, model: keras.Model, importance: ChannelImportance
     ) -> None:
-        sites = {site.name: site.channels for site in gate_sites(model)}
-        importance.check_sites(sites, model.name)
+        gate_sites(model)  # refuses what has none
+        sites = sites_for(read_graph(model), importance.channels)
+        channels = {site.name: site.channels for site in sites}
+        importance.check_sites(channels, model.name)
         outputs = find_classifier(model).num_classes
         if outputs != len(importance.class_names):
             raise ValueError(

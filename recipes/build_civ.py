@@ -36,6 +36,10 @@ _SPLIT = flags.DEFINE_string("split", "train", "Split that is dissected.")
 _IMAGES = flags.DEFINE_integer("images_per_class", 100, "Images of each class.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _BATCH = flags.DEFINE_integer("batch_size", None, "Images at a time.")
+_COUPLING = flags.DEFINE_enum(
+    "coupling", "free", ["free", "tied"],
+    "free: a gate at every activation; tied: one for what only goes together.",
+)  # fmt: skip
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder of finished batches.")
 _BALANCE = flags.DEFINE_string("balance", "auto", "auto or a number; 1: paper")
 _ON_FLIP = flags.DEFINE_string(
@@ -47,8 +51,8 @@ _POLICY = flags.DEFINE_string(
     "dtype_policy", None, "e.g. mixed_bfloat16; by default the model's own."
 )
 _FLAGS = (
-    _MODEL, _OUTPUT, _SPLIT, _IMAGES, _SEED, _BATCH, _WORK_DIR, _BALANCE,
-    _ON_FLIP, _GAMMA, _ITERATIONS, _POLICY,
+    _MODEL, _OUTPUT, _SPLIT, _IMAGES, _SEED, _BATCH, _COUPLING, _WORK_DIR,
+    _BALANCE, _ON_FLIP, _GAMMA, _ITERATIONS, _POLICY,
 )  # fmt: skip
 
 
@@ -73,6 +77,7 @@ def main() -> None:
         images_per_class=_IMAGES.value,
         seed=_SEED.value,
         batch_size=_BATCH.value,
+        coupling=_COUPLING.value,
         work_dir=_WORK_DIR.value,
     )
     seconds = time.monotonic() - start

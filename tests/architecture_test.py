@@ -19,9 +19,17 @@ ROOT = Path(__file__).parents[1]
 # A module or folder of drnet_tf imports those of lower ranks only; folders are
 # ranked as a whole.
 RANKS = {
-    0: {"version", "artifacts", "graph", "operations", "names", "progress"},
-    1: {"channels", "importance"},
-    2: {"sites", "rules", "masks"},
+    0: {
+        "version",
+        "artifacts",
+        "graph",
+        "operations",
+        "names",
+        "progress",
+        "cost_records",
+    },
+    1: {"channels", "importance", "channel_gate"},
+    2: {"free_sites", "tied_sites", "sites", "rules", "masks"},
     3: {"gates", "call_costs", "running", "costs", "fingerprints"},
     4: {
         "classifier",
@@ -45,6 +53,9 @@ RANK = {name: rank for rank, names in RANKS.items() for name in names}
 SIDEWAYS = {
     ("artifacts", "version"),
     ("operations", "graph"),
+    ("tied_sites", "free_sites"),
+    ("sites", "free_sites"),
+    ("sites", "tied_sites"),
     ("masks", "rules"),
     ("running", "call_costs"),
     ("costs", "call_costs"),

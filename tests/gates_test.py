@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from drnet_tf.channel_gate import ChannelGate, apply_gates
 from drnet_tf.gates import (
-    ChannelGate,
-    apply_gates,
     apply_mask,
     gate_model,
     gate_name,

@@ -6,8 +6,9 @@ import keras
 import pytest
 from keras import layers, ops
 
+from drnet_tf.free_sites import GateSite
 from drnet_tf.graph import read_graph
-from drnet_tf.sites import GateSite, gate_sites
+from drnet_tf.sites import gate_sites
 
 
 def found(model):

@@ -70,6 +70,25 @@ def analyse(
     return flow
 
 
+def couple(graph: Graph) -> ChannelFlow:
+    """Finds which channels can only go together, and which never, for any mask.
+
+    Args:
+      graph: of the network.
+
+    Returns:
+      A flow whose atoms are united accordingly and whose `frozen` is filled.
+    """
+    flow = ChannelFlow(graph, {})
+    _walk_forward(flow)
+    for call in graph.calls:
+        rule_of(call).couple(call, flow)
+    for tensor in (*graph.inputs, *graph.outputs):
+        flow.freeze(tensor)
+    flow.freeze_views()
+    return flow
+
+
 def _walk_forward(flow: ChannelFlow) -> None:
     for tensor in flow.graph.inputs:
         flow.add_new(tensor)

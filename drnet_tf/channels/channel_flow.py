@@ -172,6 +172,12 @@ class ChannelFlow:
         """Says that no channel of a tensor can ever go."""
         self.frozen.append(self[tensor].atoms)
 
+    def freeze_views(self) -> None:
+        """Freezes what is read along another axis than its channels'."""
+        for (tensor, _), view in self._views.items():
+            self.freeze(tensor)
+            self.frozen.append(view.atoms)
+
     # Between: forward is complete.
 
     def shared_values(self, call: Call, axis: int) -> np.ndarray:

@@ -117,16 +117,19 @@ class GateLearner:
     Args:
       model: network whose output is class scores; it is not changed.
       method: the settings; `balance` may be overridden at each call.
+      coupling: which gates there are, see `sites.gate_sites`.
 
     Raises:
       ValueError: the model has no site, gives no class scores or reads more
         than images.
     """
 
-    def __init__(self, model: keras.Model, method: CDRP) -> None:
+    def __init__(
+        self, model: keras.Model, method: CDRP, coupling: str = "free"
+    ) -> None:
         autodiff.check_backend()
         self.method = method
-        self.sites = gate_sites(model)
+        self.sites = gate_sites(model, coupling)
         classifier = find_classifier(model)
         if len(model.inputs) != 1:
             raise ValueError(
@@ -136,7 +139,7 @@ class GateLearner:
         if method.dtype_policy is not None:
             model = with_dtype_policy(model, method.dtype_policy)
         forward = _forward(
-            per_image_gate_model(model),
+            per_image_gate_model(model, coupling),
             [site.channels for site in self.sites],
             classifier.probabilities,
         )

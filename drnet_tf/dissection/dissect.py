@@ -39,6 +39,7 @@ def dissect(
     images_per_class: int = 100,
     seed: int = 0,
     batch_size: int | None = None,
+    coupling: str = "free",
     work_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> ChannelImportance:
@@ -58,6 +59,8 @@ def dissect(
       seed: decides which images are drawn; same seed, same bytes.
       batch_size: images optimised at a time; by default as many, at most 128,
         as keep the activations below about 1 GiB.
+      coupling: which gates there are, see `gate_sites`: "free" as in the paper,
+        or "tied", where whatever a mask silences can be removed.
       work_dir: folder where finished batches are kept; a stopped run that is
         started again with the same arguments goes on there.
       progress: whether to show a bar with the time left.
@@ -97,7 +100,7 @@ def dissect(
     if work_dir is not None:
         open_folder(work_dir)
     size = _batch_size(model, batch_size)
-    learner = GateLearner(model, method)
+    learner = GateLearner(model, method, coupling)
     predict = _predictor(model)
     drawn = draw_images(
         predict, dataset, names, images_per_class, seed, progress=progress
@@ -108,6 +111,8 @@ def dissect(
         "seed": seed,
         "batch_size": size,
     }
+    if coupling != "free":
+        config["coupling"] = coupling
     mark = fingerprint(model)
     balance, found = _balance(learner, dataset, drawn)
     journal = _open_journal(
@@ -204,6 +209,7 @@ def learn_cdrps(
     method: CDRP | None = None,
     *,
     batch_size: int | None = None,
+    coupling: str = "free",
 ) -> Cdrps:
     """Learns the gates of some images; `dissect` averages them over classes.
 
@@ -213,6 +219,7 @@ def learn_cdrps(
       method: settings; by default `CDRP()`. `balance="auto"` is found on the
         first 40 of the images.
       batch_size: images optimised at a time; see `dissect`.
+      coupling: see `dissect`.
 
     Returns:
       One row of gates `(N, C_l)` per image and site. Memory grows with N.
@@ -228,7 +235,7 @@ def learn_cdrps(
             "NaN and infinite values; check how they were loaded."
         )
     size = _batch_size(model, batch_size)
-    learner = GateLearner(model, method)
+    learner = GateLearner(model, method, coupling)
     balance = None
     if method.balance == "auto":
         balance, _ = calibrate_balance(learner, images[:CALIBRATION_IMAGES])

@@ -11,6 +11,7 @@ from drnet_tf.channels.analysis import analyse
 from drnet_tf.channels.channel_flow import MaskedSite
 from drnet_tf.classifier import find_classifier
 from drnet_tf.fingerprints import fingerprint
+from drnet_tf.free_sites import GateSite
 from drnet_tf.graph import Call, read_graph
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning.accounting import account, count_sizes
@@ -18,7 +19,7 @@ from drnet_tf.pruning.report import PruneReport
 from drnet_tf.pruning.surgery.rebuild import rebuild
 from drnet_tf.pruning.surgery.silencing import silence
 from drnet_tf.pruning.verification import check_equal
-from drnet_tf.sites import GateSite, gate_sites
+from drnet_tf.sites import gate_sites, keep_by_tensor, sites_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,12 +96,19 @@ def prune(
       >>> small.get_layer("conv").filters, small.output_shape
       (2, (None, 2))
     """
-    sites = gate_sites(model)
+    gate_sites(model)  # refuses what has none
+    graph = read_graph(model)
+    sites = sites_for(graph, mask.channels)
     _check_mask(model, mask, sites)
     head, rows = _find_rows(model, classes, class_names)
+    keep = keep_by_tensor(sites, mask.keep)
     flow = analyse(
-        read_graph(model),
-        {x.tensor: MaskedSite(x.name, x.axis, mask[x.name]) for x in sites},
+        graph,
+        {
+            place.tensor: MaskedSite(site.name, place.axis, keep[place.tensor])
+            for site in sites
+            for place in site.places
+        },
         head,
         rows,
     )

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from drnet_tf.classifier import find_classifier
-from drnet_tf.costs import Costs, MaskedCosts, count_costs, count_masked_costs
+from drnet_tf.cost_records import Costs, MaskedCosts
+from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.datasets import batches
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.gates import apply_mask

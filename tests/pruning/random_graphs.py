@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from drnet_tf.free_sites import find_free_sites
 from drnet_tf.graph import read_graph
 from drnet_tf.masks import ChannelMask
-from drnet_tf.sites import find_sites
 from tests.pruning.graph_families import (
     activations,
     arithmetic,
@@ -75,7 +75,7 @@ def draw_with_families(seed: int) -> tuple[keras.Model, dict[str, int]]:
             model, families = _draw_once(generator, seed)
         finally:
             keras.config.set_floatx(before)
-        if find_sites(read_graph(model)):
+        if find_free_sites(read_graph(model)):
             _set_weights(model, generator)
             return model, families
     raise AssertionError("not reached")
@@ -211,13 +211,13 @@ def draw_mask(model: keras.Model, seed: int) -> ChannelMask:
             return np.arange(channels) != generator.integers(channels)
         return random if kind == "random" else np.zeros(channels, bool)
 
-    sites = find_sites(read_graph(model))
+    sites = find_free_sites(read_graph(model))
     return ChannelMask({site.name: keep(site.channels) for site in sites})
 
 
 def full_mask(model: keras.Model) -> ChannelMask:
     """Keeps all channels."""
-    sites = find_sites(read_graph(model))
+    sites = find_free_sites(read_graph(model))
     return ChannelMask({x.name: np.ones(x.channels, bool) for x in sites})
 
 

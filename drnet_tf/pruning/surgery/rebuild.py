@@ -124,10 +124,16 @@ def layer_names(flow: ChannelFlow) -> dict[int, str]:
         for call in reversed(flow.graph.calls)
     }
     counts = collections.Counter(name for name, _ in operations.values())
-    return {
-        key: name if counts[name] == 1 else path
-        for key, (name, path) in operations.items()
-    }
+    taken = {name for name, count in counts.items() if count == 1}
+    names = {}
+    for key, (name, path) in operations.items():
+        if counts[name] > 1:
+            name = path
+            while name in taken:  # `a/b` and a layer that is named `a_b`
+                name += "_"
+            taken.add(name)
+        names[key] = name
+    return names
 
 
 def _plain(name: str) -> str:
