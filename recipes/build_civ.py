@@ -83,6 +83,7 @@ def main() -> None:
     seconds = time.monotonic() - start
     importance.save(_OUTPUT.value)
     settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
+    settings.pop("data_dir")  # a place on this machine only
     figures = {
         "fingerprint": importance.fingerprint,
         "classes": importance.class_names,

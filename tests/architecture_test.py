@@ -44,7 +44,7 @@ RANKS = {
     5: {"dissection", "pruning", "evaluation"},
     6: {"budgets", "subnetworks", "survey"},
     7: {"subtasks"},
-    8: {"table_study"},
+    8: {"table_study", "coupling_study"},
     9: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}

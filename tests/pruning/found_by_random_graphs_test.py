@@ -104,3 +104,18 @@ def test_verifies_a_width_that_is_that_of_the_batch() -> None:
     keep = np.array([True, False, True])
     mask = ChannelMask({"conv": keep, "depth": keep})
     prune(model, mask, verify=True)
+
+
+def test_a_nested_path_is_the_name_of_another_layer():
+    """Both `m/a` and a layer named `m_a` became `m_a`."""
+    inner_input = keras.Input((4, 4, 2))
+    inner = keras.Model(
+        inner_input, keras.layers.ReLU(name="a")(inner_input), name="m"
+    )
+    inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(2, 3, activation="relu", name="conv")(inputs)
+    x = keras.layers.ReLU(name="m_a")(inner(keras.layers.ReLU(name="a")(x)))
+    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(x))
+    model = keras.Model(inputs, outputs)
+    pruned = prune(model, ChannelMask({"conv": np.array([True, False])}))
+    assert pruned.model.get_layer("conv").filters == 1
