@@ -80,6 +80,7 @@ def main(_: list[str]) -> None:
         return
     from drnet_tf.artifacts import check_writable, write_json, write_text
 
+    Path(_WORK_DIR.value).mkdir(parents=True, exist_ok=True)
     pages = {
         "page": (_PAGE.value, "docs/support_matrix.md"),
         "json": (_JSON.value, "results/support_matrix.json"),
@@ -91,7 +92,6 @@ def main(_: list[str]) -> None:
     }
     for path in paths.values():
         check_writable(path)
-    Path(_WORK_DIR.value).mkdir(parents=True, exist_ok=True)
     records = _records_there() if _REPORT_ONLY.value else _measure_all()
 
     from matrix_page import is_well, page
