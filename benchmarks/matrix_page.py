@@ -10,6 +10,7 @@ from exactness import (
     LITERT_TOLERANCE,
     TOLERANCE,
     is_exact,
+    passes,
     rounds,
     runs_in_litert,
 )
@@ -36,24 +37,27 @@ def verdict(record: dict[str, Any]) -> str:
     rows = record["rows"]
     errors = [row for row in (record, *rows) if "error" in row]
     if errors:
-        fails = not all(row.get("refused") for row in errors)
-        return "**fails**" if fails else "refused"
+        refused = all(row.get("refused") for row in errors)
+        return "refused" if refused else "fails"
     if not all(map(is_exact, rows)):
         broken = any("reload_error" in row for row in rows)
-        return "**does not load**" if broken else "**differs**"
+        return "does not load" if broken else "differs"
     words = ["exact"]
     if any(map(rounds, rows)):
         words.append("float32 rounds")
     if not any(row["masked_removed"] for row in rows):
         words.append("all stays")
     if not all(map(runs_in_litert, rows)):
-        words.append("**not in LiteRT**")
+        words.append("not in LiteRT")
     return ", ".join(words)
 
 
 def is_well(record: dict[str, Any]) -> bool:
     """Whether a network is pruned exactly or refused with a reason."""
-    return "**" not in verdict(record)
+    if verdict(record) == "refused":
+        return True
+    rows = record["rows"]
+    return "error" not in record and all(map(passes, rows))
 
 
 def page(
@@ -177,8 +181,8 @@ def _stays(record: dict[str, Any]) -> list[str]:
         (x for x in record["rows"] if x["mask"] == HALF), {}
     )
     notes = [
-        f"{entry['channels']:,} channels at {entry['sites']} sites: "
-        f"{entry['reason']}"
+        f"{entry['reason']}: {entry['channels']:,} channels of "
+        f"{entry['sites']} sites"
         for entry in half.get("kept", ())
     ]
     unknown = half.get("unknown")
