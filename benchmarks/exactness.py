@@ -27,7 +27,7 @@ import drnet_tflite
 import keras
 import numpy as np
 from drnet_tflite.parity import random_images
-from random_networks import in_float64, random_masks
+from random_networks import fit_norms, in_float64, random_masks
 
 from drnet_tf.gates import apply_mask
 from drnet_tf.graph import read_graph
@@ -71,12 +71,15 @@ class Settings:
     Attributes:
       seed: of masks and images.
       images: number of random images.
+      fit_norms: gives the batch norms new statistics for every mask; for
+        networks with random weights.
       verify: also compares layer by layer in float64.
       litert_masks: for how many masks, the first ones, a LiteRT file is made.
     """
 
     seed: int = 0
     images: int = 4
+    fit_norms: bool = False
     verify: bool = False
     litert_masks: int = 4
 
@@ -161,8 +164,10 @@ def _compare(
     row: dict[str, Any],
 ) -> PrunedModel:
     """Adds to a row what pruning did and what it changed; saves the model."""
-    pruned = prune(model, mask, verify=settings.verify)
     masked = apply_mask(model, mask)
+    if settings.fit_norms:
+        fit_norms(masked, images, settings.seed)
+    pruned = prune(model, mask, verify=settings.verify)
     expected, found = _run(masked, images), _run(pruned.model, images)
     pruned.model.save(f"{path}.keras")
     np.savez(f"{path}.npz", images=images, masked=expected, pruned=found)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from drnet_tf.graph import read_graph
+from drnet_tf.graph import Call, read_graph, replay
 from drnet_tf.masks import ChannelMask
 from drnet_tf.sites import GateSite
 
@@ -18,19 +18,56 @@ HALF = "50% silenced"
 def randomise(model: keras.Model, seed: int) -> keras.Model:
     """Weights as training leaves them: no mean, beta or factor is plain.
 
-    Kernels keep their initial values, whose variance fits their size.
+    Kernels keep their initial values, whose variance fits their size; those of
+    a network without norms are doubled, as nothing else makes up for what a
+    ReLU and a mask take.
     """
     generator = np.random.default_rng(seed)
+    has_norms = any("gamma" in variable.name for variable in model.variables)
     for variable in model.variables:
-        if "kernel" in variable.name or "float" not in variable.dtype:
+        if "float" not in variable.dtype:
             continue
-        if variable.name in ("bias", "beta", "mean", "moving_mean"):
-            values = generator.normal(0, 0.3, variable.shape)
+        if "kernel" in variable.name:
+            if not has_norms:
+                variable.assign(2 * variable)
+        elif variable.name in ("bias", "beta", "mean", "moving_mean"):
+            variable.assign(generator.normal(0, 0.3, variable.shape))
         else:  # gammas, variances, the factors of layer scales
-            values = generator.uniform(0.5, 1.5, variable.shape)
-        variable.assign(values)
+            variable.assign(generator.uniform(0.5, 1.5, variable.shape))
     _finalise(model)
     return model
+
+
+def fit_norms(model: keras.Model, images: np.ndarray, seed: int) -> None:
+    """Gives batch norms the statistics of images, off by a random amount.
+
+    Without it what a deep random network says of an image fades from layer to
+    layer, and faster under a mask: at the output it would be lost in the
+    constants, and with it every fault.
+
+    Args:
+      model: usually a masked one; the norms are those of the full network.
+      images: as the model expects them.
+      seed: of what the statistics are off by.
+    """
+    generator = np.random.default_rng(seed)
+
+    def call(step: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        norm = step.operation
+        if isinstance(norm, keras.layers.BatchNormalization):
+            momentum, norm.momentum = norm.momentum, 0.0
+            norm(*args, **{**kwargs, "training": True})
+            norm.momentum = momentum
+            mean, variance = norm.moving_mean.numpy(), norm.moving_variance
+            # A silent channel's are not 0 either.
+            variance = (variance + variance.numpy().mean()) / 2 + 0.05
+            variance *= generator.uniform(0.5, 1.5, mean.shape)
+            mean += generator.normal(0, 0.3, mean.shape) * variance**0.5
+            norm.moving_mean.assign(mean)
+            norm.moving_variance.assign(variance)
+        return norm(*args, **kwargs)
+
+    replay(read_graph(model), [keras.ops.convert_to_tensor(images)], call)
 
 
 def random_masks(

@@ -154,26 +154,7 @@ def _record(network: Network) -> dict[str, Any]:
         path.unlink()
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=_WORK_DIR.value) as folder:
-        done = subprocess.run(
-            [
-                *(sys.executable, __file__, f"--network={network.name}"),
-                f"--work_dir={_WORK_DIR.value}",
-                f"--seed={_SEED.value}",
-                f"--images={_IMAGES.value}",
-                f"--litert_masks={_litert_masks()}",
-            ],
-            env={
-                **os.environ,
-                "TMPDIR": folder,  # goes, whatever becomes of the process
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "TF_NUM_INTRAOP_THREADS": "1",
-                "TF_NUM_INTEROP_THREADS": "1",
-                "OMP_NUM_THREADS": "1",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        done = _run_apart(network.name, folder)
     if path.exists():
         return json.loads(path.read_text("utf-8"))
     # A crash may be of this hour only: it is not remembered.
@@ -187,6 +168,30 @@ def _record(network: Network) -> dict[str, Any]:
         "seconds": time.monotonic() - start,
         "made_with": made_with,
     }
+
+
+def _run_apart(name: str, folder: str) -> subprocess.CompletedProcess[str]:
+    """Runs this program for one network, on one core."""
+    return subprocess.run(
+        [
+            *(sys.executable, __file__, f"--network={name}"),
+            f"--work_dir={_WORK_DIR.value}",
+            f"--seed={_SEED.value}",
+            f"--images={_IMAGES.value}",
+            f"--litert_masks={_litert_masks()}",
+        ],
+        env={
+            **os.environ,
+            "TMPDIR": folder,  # goes, whatever becomes of the process
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_NUM_INTRAOP_THREADS": "1",
+            "TF_NUM_INTEROP_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def _measure_here(name: str) -> None:
@@ -204,11 +209,12 @@ def _measure_here(name: str) -> None:
     keras.config.disable_traceback_filtering()
     keras.utils.set_random_seed(_SEED.value)
     (network,) = (x for x in matrix_networks() if x.name == name)
-    record: dict[str, Any] = {"network": name, "origin": network.origin}
-    record["rows"] = []
+    record: dict[str, Any]
+    record = {"network": name, "origin": network.origin, "rows": []}
     settings = Settings(
         seed=_SEED.value,
         images=_IMAGES.value,
+        fit_norms=True,
         litert_masks=_litert_masks(),
     )
     model = randomise(network.make(), _SEED.value)
