@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from drnet_tf.free_sites import GateSite
 from drnet_tf.graph import Call, read_graph, replay
 from drnet_tf.masks import ChannelMask
-from drnet_tf.sites import GateSite
 
 HALF = "50% silenced"
 

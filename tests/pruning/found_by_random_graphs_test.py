@@ -119,3 +119,15 @@ def test_a_nested_path_is_the_name_of_another_layer():
     model = keras.Model(inputs, outputs)
     pruned = prune(model, ChannelMask({"conv": np.array([True, False])}))
     assert pruned.model.get_layer("conv").filters == 1
+
+
+def test_verifies_a_padding_of_infinity():
+    """`verify=True` took -inf beside -inf for a difference."""
+    inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)
+    width = ((0, 0), (1, 1), (1, 1), (0, 0))
+    x = keras.ops.pad(x, width, constant_values=float("-inf"))
+    x = keras.layers.MaxPooling2D(3)(x)
+    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(x))
+    keep = ChannelMask({"conv": np.array([True, False, True])})
+    prune(keras.Model(inputs, outputs), keep, verify=True)
