@@ -34,6 +34,10 @@ REQUIRED = [
 # Not part of `dev`: gigabytes that only machines with an NVIDIA GPU want.
 GPU = ["tensorflow[and-cuda]>=2.21,<3"]
 
+# Not part of `dev`: benchmarks/support_matrix.py prunes small backbones of it,
+# where it is installed.
+HUB = ["keras-hub>=0.30,<1"]
+
 EXTRAS = {
     # Runs .tflite files: the parity check of a conversion, and its speed.
     "tflite": ["ai-edge-litert>=2.2,<3"],
@@ -90,6 +94,7 @@ setup(
     extras_require={
         **EXTRAS,
         "gpu": GPU,
+        "hub": HUB,
         "tfmot": TFMOT,
         "dev": DEVELOPMENT,
     },

@@ -45,8 +45,8 @@ def compare_couplings(
       "removed", the share of the masked channels that is really gone.
     """
     results: dict[str, Any] = {}
+    network = MaskedNetwork(model)
     for coupling, importance in importances.items():
-        network = MaskedNetwork(model, coupling=coupling)
         rows = list(
             _rows(model, network, importance, test, kept_fractions, rule)
         )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 
+from drnet_tf.free_sites import GateSite
 from drnet_tf.gates import gate_model, gate_name
+from drnet_tf.graph import read_graph
 from drnet_tf.masks import ChannelMask
-from drnet_tf.sites import gate_sites
+from drnet_tf.sites import gate_sites, sites_for
+
+_Gated = tuple[tuple[GateSite, ...], keras.Model]
 
 
 class MaskedNetwork:
@@ -20,7 +26,6 @@ class MaskedNetwork:
     Args:
       model: a Functional or Sequential model; it is not changed.
       batch_size: images run at a time.
-      coupling: of the masks, see `sites.gate_sites`.
 
     Example:
       >>> model = keras.Sequential([
@@ -35,16 +40,11 @@ class MaskedNetwork:
       [[0.0, 0.0]]
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        batch_size: int = 250,
-        coupling: str = "free",
-    ) -> None:
-        self._name = model.name
-        self._sites = gate_sites(model, coupling)
-        self._gated = gate_model(model, coupling)
+    def __init__(self, model: keras.Model, batch_size: int = 250) -> None:
+        self._model = model
         self._batch_size = batch_size
+        # By the names of the sites: a mask may be of free or of tied ones.
+        self._gated: dict[tuple[str, ...], _Gated] = {}
 
     def __call__(
         self, images: np.ndarray, mask: ChannelMask | None = None
@@ -53,7 +53,7 @@ class MaskedNetwork:
 
         Args:
           images: `(N, ...)` as the network expects them.
-          mask: which channels run; None: all.
+          mask: which channels run, at free or at tied sites; None: all.
 
         Returns:
           `(N, K)` outputs.
@@ -61,15 +61,26 @@ class MaskedNetwork:
         Raises:
           ValueError: the mask was made for other sites.
         """
+        names = () if mask is None else mask.sites
+        if names not in self._gated:
+            channels = {} if mask is None else mask.channels
+            self._gated[names] = _gate(self._model, channels)
+        sites, gated = self._gated[names]
         if mask is not None:
-            widths = {site.name: site.channels for site in self._sites}
-            mask.check_sites(widths, self._name)
-        for site in self._sites:
-            gate = self._gated.get_layer(gate_name(site))
+            widths = {site.name: site.channels for site in sites}
+            mask.check_sites(widths, self._model.name)
+        for site in sites:
+            gate = gated.get_layer(gate_name(site))
             keep = np.ones(site.channels) if mask is None else mask[site.name]
             gate.gates.assign(keep.astype("float32"))
         parts = [
-            self._gated.predict_on_batch(images[i : i + self._batch_size])
+            gated.predict_on_batch(images[i : i + self._batch_size])
             for i in range(0, len(images), self._batch_size)
         ]
         return np.concatenate(parts)
+
+
+def _gate(model: keras.Model, channels: Mapping[str, int]) -> _Gated:
+    sites = sites_for(read_graph(model), channels)
+    tied = channels and sites != gate_sites(model)
+    return sites, gate_model(model, "tied" if tied else "free")

@@ -121,7 +121,12 @@ def _with_writers(site: GateSite, graph: Graph, flow: ChannelFlow) -> GateSite:
         and flow[tensor].axis == site.axis
         and gates.keys() >= set(_roots(tensor, flow).tolist())
     ]
-    return dataclasses.replace(site, places=(*site.places, *further))
+    # Not under the name of a free site: masks are told apart by their names.
+    return dataclasses.replace(
+        site,
+        name=site.name if "+" in site.name else f"{site.name}+0",
+        places=(*site.places, *further),
+    )
 
 
 def _written(convs: Iterable[str], graph: Graph) -> list[int]:
