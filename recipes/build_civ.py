@@ -83,7 +83,9 @@ def main() -> None:
     seconds = time.monotonic() - start
     importance.save(_OUTPUT.value)
     settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    settings.pop("data_dir")  # a place on this machine only
+    settings.pop("data_dir")  # like folders, a matter of this machine only
+    for name in ("model", "output"):
+        settings[name] = Path(settings[name]).name
     figures = {
         "fingerprint": importance.fingerprint,
         "classes": importance.class_names,
