@@ -64,17 +64,22 @@ def draw(seed: int) -> keras.Model:
 
 def draw_with_families(seed: int) -> tuple[keras.Model, dict[str, int]]:
     """`draw`, and how often each family stands in the network."""
+    # A session that is cleared forgets its policy, too, and would take the one
+    # in force while a network is drawn for all that comes after.
+    before = keras.config.floatx(), keras.config.dtype_policy()
     for attempt in itertools.count():
         # Operators are named by a counter of the process.
         keras.backend.clear_session(free_memory=False)
         generator = np.random.default_rng([seed, attempt])
         single = generator.random() < FLOAT32_SHARE
-        before = keras.config.floatx()
-        keras.config.set_floatx("float32" if single else "float64")
+        dtype = "float32" if single else "float64"
+        keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)
         try:
             model, families = _draw_once(generator, seed)
         finally:
-            keras.config.set_floatx(before)
+            keras.config.set_floatx(before[0])
+            keras.config.set_dtype_policy(before[1])
         if find_free_sites(read_graph(model)):
             _set_weights(model, generator)
             return model, families

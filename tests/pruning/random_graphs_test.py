@@ -74,3 +74,10 @@ def test_the_seed_decides(seed: int) -> None:
     again = random_graphs.draw_mask(second, seed)
     assert list(mask.keep) == list(again.keep)
     assert all(np.array_equal(mask[x], again[x]) for x in mask.keep)
+
+
+def test_drawing_leaves_the_settings_of_keras_alone():
+    for seed in range(4):  # of both precisions
+        random_graphs.draw(seed)
+        assert keras.config.floatx() == "float32"
+        assert keras.config.dtype_policy().name == "float32"
