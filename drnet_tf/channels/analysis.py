@@ -2,7 +2,7 @@
 
 1. Forward, each tensor gets its channels: which are tied, which are constant.
 2. Backward, each call marks the input channels that its needed outputs need.
-3. A set of tied channels is kept if one of them is needed or pinned.
+3. A set of tied channels is kept if one of them is needed.
 4. Layers that cannot do without keep more (`Rule.complete`).
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
 from drnet_tf.channels.rules import find_rule
 from drnet_tf.channels.rules.registry import Rule
-from drnet_tf.channels.rules.unknown import UNKNOWN
+from drnet_tf.channels.rules.unknown import UNKNOWN, WHOLE
 from drnet_tf.graph import Call, Graph
 
 
@@ -29,6 +29,12 @@ def rule_of(call: Call) -> Rule:
     ):
         return UNKNOWN
     return rule
+
+
+def flow_rule_of(call: Call, flow: ChannelFlow) -> Rule:
+    """As `rule_of`, for the flow: `WHOLE` where this use mixes channels."""
+    rule = rule_of(call)
+    return WHOLE if rule.mixes(call, flow) else rule
 
 
 def analyse(
@@ -57,7 +63,7 @@ def analyse(
     else:
         _choose_rows(flow, classifier, rows)
     for call in reversed(graph.calls):
-        rule_of(call).backward(call, flow)
+        flow_rule_of(call, flow).backward(call, flow)
     flow.find_kept()
     for tensor in graph.inputs:
         flow.keep_all(tensor, "they are the model's input")
@@ -82,7 +88,7 @@ def couple(graph: Graph) -> ChannelFlow:
     flow = ChannelFlow(graph, {})
     _walk_forward(flow)
     for call in graph.calls:
-        rule_of(call).couple(call, flow)
+        flow_rule_of(call, flow).couple(call, flow)
     for tensor in (*graph.inputs, *graph.outputs):
         flow.freeze(tensor)
     flow.freeze_views()
@@ -93,7 +99,7 @@ def _walk_forward(flow: ChannelFlow) -> None:
     for tensor in flow.graph.inputs:
         flow.add_new(tensor)
     for call in flow.graph.calls:
-        rule_of(call).forward(call, flow)
+        flow_rule_of(call, flow).forward(call, flow)
 
 
 def _calls_from(graph: Graph, call: Call) -> frozenset[str]:
@@ -145,7 +151,7 @@ def _complete(flow: ChannelFlow) -> None:
         flow.keep_views(read)
         for call in reversed(flow.graph.calls):
             if call.name in flow.alive:
-                rule_of(call).complete(call, flow)
+                flow_rule_of(call, flow).complete(call, flow)
     _mark_alive(flow)
 
 

@@ -82,12 +82,12 @@ class Linear(Rule):
 
     def complete(self, call: Call, flow: ChannelFlow) -> None:
         super().complete(call, flow)
-        if self._mixes(call, flow):
+        if self._has_softmax(call, flow):
             reason = f"the activation of '{call.name}' reads all of them"
             flow.keep_all(call.outputs[0], reason)
 
     def couple(self, call: Call, flow: ChannelFlow) -> None:
-        if self._mixes(call, flow):
+        if self._has_softmax(call, flow):
             flow.freeze(call.outputs[0])
 
     def rebuild(self, call: Call, flow: ChannelFlow) -> Part:
@@ -115,7 +115,7 @@ class Linear(Rule):
             call.operation.activation
         )
 
-    def _mixes(self, call: Call, flow: ChannelFlow) -> bool:
+    def _has_softmax(self, call: Call, flow: ChannelFlow) -> bool:
         """Whether the activation reads all channels at once: a softmax."""
         return call.name not in flow.head and not activations.is_pointwise(
             call.operation.activation

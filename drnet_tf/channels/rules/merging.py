@@ -15,7 +15,6 @@ import numpy as np
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.operands import arguments, operands
 from drnet_tf.channels.rules.registry import Rule
-from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
 
 
@@ -64,11 +63,12 @@ class Merging(Rule):
         """`(operands, C)` bool: which of their channels outputs need."""
         return np.broadcast_to(needed, values.shape)
 
+    def mixes(self, call: Call, flow: ChannelFlow) -> bool:
+        rank = len(flow.shape(call.outputs[0]))
+        return not all(x.is_regular(rank, flow) for x in operands(call))
+
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         output = call.outputs[0]
-        if _is_irregular(call, flow):
-            WHOLE.forward(call, flow)
-            return
         widest = max(call.inputs, key=lambda tensor: len(flow[tensor]))
         axis = flow[widest].axis
         width = flow.shape(output)[axis] or len(flow[widest])
@@ -88,9 +88,6 @@ class Merging(Rule):
         )
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
-        if _is_irregular(call, flow):
-            WHOLE.backward(call, flow)
-            return
         output = flow[call.outputs[0]]
         needed = flow.needed(call.outputs[0])
         values = _values(call, flow, output.axis, len(output))
@@ -104,16 +101,6 @@ class Merging(Rule):
             same_width = len(channels) == len(marked)
             channels.needed |= marked if same_width else marked.any()
 
-    def complete(self, call: Call, flow: ChannelFlow) -> None:
-        if _is_irregular(call, flow):
-            WHOLE.complete(call, flow)
-        else:
-            super().complete(call, flow)
-
-    def couple(self, call: Call, flow: ChannelFlow) -> None:
-        if _is_irregular(call, flow):
-            WHOLE.couple(call, flow)
-
     def run(
         self,
         call: Call,
@@ -122,7 +109,7 @@ class Merging(Rule):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        if _is_irregular(call, flow):
+        if self.mixes(call, flow):
             return operation(*args, **kwargs)
         output, dropped = flow[call.outputs[0]], flow.dropped[call.name]
         kept, found = flow.kept(output), operands(call)
@@ -151,8 +138,6 @@ class Merging(Rule):
     def zero_from(
         self, call: Call, flow: ChannelFlow
     ) -> tuple[tuple[int, ...], ...]:
-        if _is_irregular(call, flow):
-            return ()
         constants = (x.constant for x in operands(call))
         if any(np.any(x) for x in constants if x is not None):
             return ()
@@ -220,8 +205,3 @@ def rescaled(
 def _values(call: Call, flow: ChannelFlow, axis: int, width: int) -> np.ndarray:
     """`(operands, C)` float64: constants of the operands, NaN where live."""
     return np.stack([x.values(axis, width, flow) for x in operands(call)])
-
-
-def _is_irregular(call: Call, flow: ChannelFlow) -> bool:
-    rank = len(flow.shape(call.outputs[0]))
-    return not all(x.is_regular(rank, flow) for x in operands(call))

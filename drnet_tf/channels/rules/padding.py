@@ -7,7 +7,6 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.registry import Rule, register_rule
-from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
 
 
@@ -22,34 +21,16 @@ class Pad(Rule):
     def covers(self, operation: keras.Operation) -> bool:
         return operation.mode == "constant"
 
+    def mixes(self, call: Call, flow: ChannelFlow) -> bool:
+        width = call.operation.pad_width
+        axis = flow[call.inputs[0]].axis
+        return any(width[axis if len(width) > 1 else 0])
+
     def forward(self, call: Call, flow: ChannelFlow) -> None:
-        if _pads_channels(call, flow):
-            WHOLE.forward(call, flow)
-            return
         inputs = flow[call.inputs[0]]
         padding = call.kwargs.get("constant_values") or 0
         values = np.where(inputs.values == padding, inputs.values, np.nan)
         flow.add(call.outputs[0], inputs.axis, inputs.atoms, values)
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
-        if _pads_channels(call, flow):
-            WHOLE.backward(call, flow)
-        else:
-            needed = flow.needed(call.outputs[0])
-            flow[call.inputs[0]].needed |= needed
-
-    def complete(self, call: Call, flow: ChannelFlow) -> None:
-        if _pads_channels(call, flow):
-            WHOLE.complete(call, flow)
-        else:
-            super().complete(call, flow)
-
-    def couple(self, call: Call, flow: ChannelFlow) -> None:
-        if _pads_channels(call, flow):
-            WHOLE.couple(call, flow)
-
-
-def _pads_channels(call: Call, flow: ChannelFlow) -> bool:
-    width = call.operation.pad_width
-    axis = flow[call.inputs[0]].axis
-    return any(width[axis if len(width) > 1 else 0])
+        flow[call.inputs[0]].needed |= flow.needed(call.outputs[0])

@@ -7,7 +7,6 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.registry import Rule, register_rule
-from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
 
 
@@ -22,39 +21,26 @@ class Reduction(Rule):
         """Output constants from input constants."""
         return values
 
+    def mixes(self, call: Call, flow: ChannelFlow) -> bool:
+        rank = len(flow.shape(call.inputs[0]))
+        kept = {-rank, flow[call.inputs[0]].axis}
+        return bool(kept & _axes(call, rank))
+
     def forward(self, call: Call, flow: ChannelFlow) -> None:
-        axes = _axes(call, flow)
-        inputs = flow[call.inputs[0]]
-        if axes is None:
-            WHOLE.forward(call, flow)
-            return
-        behind = 0
+        inputs, behind = flow[call.inputs[0]], 0
         if not call.operation.keepdims:
+            axes = _axes(call, len(flow.shape(call.inputs[0])))
             behind = sum(axis > inputs.axis for axis in axes)
         values = self.values(inputs.values)
         flow.add(call.outputs[0], inputs.axis + behind, inputs.atoms, values)
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
-        if _axes(call, flow) is None:
-            WHOLE.backward(call, flow)
-        else:
-            needed = flow.needed(call.outputs[0])
-            flow[call.inputs[0]].needed |= needed
-
-    def complete(self, call: Call, flow: ChannelFlow) -> None:
-        if _axes(call, flow) is None:
-            WHOLE.complete(call, flow)
-        else:
-            super().complete(call, flow)
-
-    def couple(self, call: Call, flow: ChannelFlow) -> None:
-        if _axes(call, flow) is None:
-            WHOLE.couple(call, flow)
+        flow[call.inputs[0]].needed |= flow.needed(call.outputs[0])
 
     def zero_from(
         self, call: Call, flow: ChannelFlow
     ) -> tuple[tuple[int, ...], ...]:
-        return () if _axes(call, flow) is None else (call.inputs,)
+        return (call.inputs,)
 
 
 @register_rule("Sum", "Std", "Var")
@@ -65,10 +51,8 @@ class Total(Reduction):
         return np.where(values == 0, 0.0, np.nan)
 
 
-def _axes(call: Call, flow: ChannelFlow) -> set[int] | None:
-    """Axes counted from the end; None if a channel is not alone with itself."""
-    axes, rank = call.operation.axis, len(flow.shape(call.inputs[0]))
-    if axes is None:
-        return None
-    found = {x if x < 0 else x - rank for x in np.atleast_1d(axes).tolist()}
-    return None if found & {-rank, flow[call.inputs[0]].axis} else found
+def _axes(call: Call, rank: int) -> set[int]:
+    """Reduced axes, counted from the end."""
+    axes = call.operation.axis
+    given = range(rank) if axes is None else np.atleast_1d(axes).tolist()
+    return {axis if axis < 0 else axis - rank for axis in given}

@@ -47,6 +47,14 @@ class Rule(abc.ABC):
         """Whether the rule is for this operation of a class it stands for."""
         return True
 
+    def mixes(self, call: Call, flow: ChannelFlow) -> bool:
+        """Whether this use mixes channels in a way that the rule cannot follow.
+
+        Then all channels of inputs and outputs stay, and the rule is asked to
+        `rebuild` and `run` only. Called when the inputs' channels are known.
+        """
+        return False
+
     @abc.abstractmethod
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         """Says which channels the outputs have: `flow.add(...)` for each."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.registry import Part, Rule, register_rule
-from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
 
 Factors = tuple[np.ndarray, np.ndarray]
@@ -22,12 +21,11 @@ class Affine(Rule):
     def factors(self, call: Call, flow: ChannelFlow) -> Factors | None:
         """`(C,)` scale and offset, or None if they are no numbers a channel."""
 
+    def mixes(self, call: Call, flow: ChannelFlow) -> bool:
+        return self.factors(call, flow) is None
+
     def forward(self, call: Call, flow: ChannelFlow) -> None:
-        factors = self.factors(call, flow)
-        if factors is None:
-            WHOLE.forward(call, flow)
-            return
-        inputs, (scale, offset) = flow[call.inputs[0]], factors
+        inputs, (scale, offset) = flow[call.inputs[0]], self._both(call, flow)
         if len(np.unique(scale)) > 1 or len(np.unique(offset)) > 1:
             flow.tie(call, inputs.axis)
         # A zero scale silences whatever comes in.
@@ -35,28 +33,20 @@ class Affine(Rule):
         flow.add(call.outputs[0], inputs.axis, inputs.atoms, values)
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
-        factors = self.factors(call, flow)
-        if factors is None:
-            WHOLE.backward(call, flow)
-        else:
-            needed = flow.needed(call.outputs[0]) & (factors[0] != 0)
-            flow[call.inputs[0]].needed |= needed
-
-    def complete(self, call: Call, flow: ChannelFlow) -> None:
-        if self.factors(call, flow) is None:
-            WHOLE.complete(call, flow)
-        else:
-            super().complete(call, flow)
-
-    def couple(self, call: Call, flow: ChannelFlow) -> None:
-        if self.factors(call, flow) is None:
-            WHOLE.couple(call, flow)
+        scale, _ = self._both(call, flow)
+        needed = flow.needed(call.outputs[0]) & (scale != 0)
+        flow[call.inputs[0]].needed |= needed
 
     def zero_from(
         self, call: Call, flow: ChannelFlow
     ) -> tuple[tuple[int, ...], ...]:
-        factors = self.factors(call, flow)
-        return () if factors is None or factors[1].any() else (call.inputs,)
+        _, offset = self._both(call, flow)
+        return () if offset.any() else (call.inputs,)
+
+    def _both(self, call: Call, flow: ChannelFlow) -> Factors:
+        """The factors of a call that does not mix."""
+        nothing = np.zeros(0)
+        return self.factors(call, flow) or (nothing, nothing)
 
 
 @register_rule(keras.layers.Rescaling)

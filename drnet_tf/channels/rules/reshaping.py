@@ -15,7 +15,6 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.registry import Part, Rule, register_rule
-from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
 
 
@@ -28,13 +27,14 @@ class Layout(Rule):
     ) -> np.ndarray:
         """An array of the input's shape (without batch) in the output's."""
 
+    def mixes(self, call: Call, flow: ChannelFlow) -> bool:
+        same = self._keeps_last_axis(call, flow)
+        return not same and _is_open(call, flow)
+
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         inputs, output = flow[call.inputs[0]], call.outputs[0]
         if self._keeps_last_axis(call, flow):
             flow.add(output, -1, inputs.atoms, inputs.values)
-            return
-        if _is_open(call, flow):
-            WHOLE.forward(call, flow)
             return
         atoms = self._laid_out(inputs.atoms, call, flow)
         axis = _varying_axis(flow.atoms.roots(atoms))
@@ -52,24 +52,12 @@ class Layout(Rule):
         needed = flow.needed(call.outputs[0])
         if self._keeps_last_axis(call, flow):
             inputs.needed |= needed
-        elif _is_open(call, flow):
-            WHOLE.backward(call, flow)
         else:
             numbers = np.arange(len(inputs))
             places = np.moveaxis(
                 self._laid_out(numbers, call, flow), output.axis, -1
             )
             inputs.needed[np.unique(places[..., needed])] = True
-
-    def complete(self, call: Call, flow: ChannelFlow) -> None:
-        if not self._keeps_last_axis(call, flow) and _is_open(call, flow):
-            WHOLE.complete(call, flow)
-        else:
-            super().complete(call, flow)
-
-    def couple(self, call: Call, flow: ChannelFlow) -> None:
-        if not self._keeps_last_axis(call, flow) and _is_open(call, flow):
-            WHOLE.couple(call, flow)
 
     def zero_from(
         self, call: Call, flow: ChannelFlow

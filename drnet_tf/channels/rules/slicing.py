@@ -13,7 +13,6 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.registry import LAST, Part, Rule, register_rule
-from drnet_tf.channels.rules.unknown import WHOLE
 from drnet_tf.graph import Call
 
 
@@ -65,38 +64,33 @@ def _parts(call: Call, flow: ChannelFlow) -> list[slice]:
 class Slice(Rule):
     """`x[key]`: slices of places and channels; whole images."""
 
+    def mixes(self, call: Call, flow: ChannelFlow) -> bool:
+        keys = _full_key(call, flow)
+        return keys[0] != slice(None) or not isinstance(
+            keys[_place(keys, flow[call.inputs[0]].axis)], slice
+        )
+
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         inputs, part = flow[call.inputs[0]], _channels_of(call, flow)
-        if part is None:
-            WHOLE.forward(call, flow)
-            return
         atoms, values = inputs.atoms[part], inputs.values[part]
         flow.add(call.outputs[0], _axis_after(call, flow), atoms, values)
 
     def backward(self, call: Call, flow: ChannelFlow) -> None:
-        part = _channels_of(call, flow)
-        if part is None:
-            WHOLE.backward(call, flow)
-        else:
-            needed = flow.needed(call.outputs[0])
-            flow[call.inputs[0]].needed[part] |= needed
+        needed = flow.needed(call.outputs[0])
+        flow[call.inputs[0]].needed[_channels_of(call, flow)] |= needed
 
     def complete(self, call: Call, flow: ChannelFlow) -> None:
-        part = _channels_of(call, flow)
-        if part is None:
-            WHOLE.complete(call, flow)
-            return
-        output = flow[call.outputs[0]]
+        inputs, output = flow[call.inputs[0]], flow[call.outputs[0]]
         if not flow.is_kept(output).any():
             flow.keep(output.atoms[:1], LAST)
-        if _small_slice(part, flow.is_kept(flow[call.inputs[0]])) is None:
+        part = _channels_of(call, flow)
+        if _small_slice(part, flow.is_kept(inputs)) is None:
             reason = f"the slice '{call.name}' has to be evenly spaced"
             flow.keep_all(call.inputs[0], reason)
 
     def couple(self, call: Call, flow: ChannelFlow) -> None:
-        part = _channels_of(call, flow)
-        if part is None or abs(part.step or 1) > 1:
-            WHOLE.couple(call, flow)
+        if abs(_channels_of(call, flow).step or 1) > 1:
+            flow.freeze(call.inputs[0])
 
     def run(
         self,
@@ -106,13 +100,11 @@ class Slice(Rule):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        part = _channels_of(call, flow)
-        if part is None:
+        if self.mixes(call, flow):
             return operation(*args, **kwargs)
-        inputs = flow[call.inputs[0]]
-        keys = _full_key(call, flow)
+        inputs, keys = flow[call.inputs[0]], _full_key(call, flow)
         keys[_place(keys, inputs.axis)] = _small_slice(
-            part, flow.is_kept(inputs)
+            _channels_of(call, flow), flow.is_kept(inputs)
         )
         return operation(args[0], tuple(keys))
 
@@ -138,13 +130,10 @@ def _place(keys: list[Any], axis: int) -> int:
     return places[axis]
 
 
-def _channels_of(call: Call, flow: ChannelFlow) -> slice | None:
-    """Which channels it takes; None if it does not take whole images."""
-    keys, axis = _full_key(call, flow), flow[call.inputs[0]].axis
-    part = keys[_place(keys, axis)]
-    if keys[0] != slice(None) or not isinstance(part, slice):
-        return None
-    return part
+def _channels_of(call: Call, flow: ChannelFlow) -> slice:
+    """Which channels it takes."""
+    keys = _full_key(call, flow)
+    return keys[_place(keys, flow[call.inputs[0]].axis)]
 
 
 def _axis_after(call: Call, flow: ChannelFlow) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from drnet_tf.channels.analysis import rule_of
+from drnet_tf.channels.analysis import flow_rule_of
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.graph import Call
 from drnet_tf.pruning.report import Silenced
@@ -53,7 +53,7 @@ def _carriers(
     call = producers.get(tensor)
     if call is None or flow.needed(tensor)[places].any():
         return ()
-    rule = rule_of(call)
+    rule = flow_rule_of(call, flow)
     if rule.can_silence(call, flow):
         return (call.name,)
     for alternative in rule.zero_from(call, flow):
