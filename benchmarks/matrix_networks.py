@@ -13,8 +13,10 @@ import hub_networks
 import keras
 
 APPLICATIONS, HAND_BUILT, HUB = "keras.applications", "hand-built", "keras-hub"
-# Where a network leaves its image size open.
+# Where a network leaves its image size open, or takes larger ones by default
+# than fit into memory with all tensors in float64: sizes change no channels.
 _IMAGE = (224, 224, 3)
+_LARGEST = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,7 @@ def _application(function: Callable[..., Any]) -> keras.Model:
     # Logits: a softmax would hide what differs.
     make = functools.partial(function, weights=None, classifier_activation=None)
     model = make()
-    if None in model.input_shape[1:]:
+    size = model.input_shape[1]
+    if size is None or size > _LARGEST:
         model = make(input_shape=_IMAGE)
     return model

@@ -59,8 +59,11 @@ def fit_norms(model: keras.Model, images: np.ndarray, seed: int) -> None:
             norm(*args, **{**kwargs, "training": True})
             norm.momentum = momentum
             mean, variance = norm.moving_mean.numpy(), norm.moving_variance
-            # A silent channel's are not 0 either.
-            variance = (variance + variance.numpy().mean()) / 2 + 0.05
+            mean_variance = variance.numpy().mean()
+            # A silent channel's are not 0 either; and where nothing of the
+            # images is left, a norm would only blow rounding up.
+            least = 0.05 if mean_variance > 0.01 else 1.0
+            variance = (variance + mean_variance) / 2 + least
             variance *= generator.uniform(0.5, 1.5, mean.shape)
             mean += generator.normal(0, 0.3, mean.shape) * variance**0.5
             norm.moving_mean.assign(mean)
