@@ -17,6 +17,7 @@ from drnet_tf.gates import apply_mask, gate_model
 from drnet_tf.importance import Cdrps, ChannelImportance
 from drnet_tf.masks import ChannelMask, union, xor
 from drnet_tf.pruning import PrunedModel, prune
+from drnet_tf.repair import repair
 from drnet_tf.sites import gate_sites
 from drnet_tf.subtasks import DRNet, SubTask
 from drnet_tf.version import VERSION as __version__
@@ -42,6 +43,7 @@ __all__ = [
     "gate_sites",
     "learn_cdrps",
     "prune",
+    "repair",
     "union",
     "xor",
 ]

@@ -42,10 +42,11 @@ RANKS = {
         "masked_network",
     },
     5: {"dissection", "pruning", "evaluation"},
-    6: {"budgets", "subnetworks", "survey"},
-    7: {"subtasks"},
-    8: {"table_study", "coupling_study"},
-    9: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py
+    6: {"budgets", "repair", "survey"},
+    7: {"subnetworks"},
+    8: {"subtasks"},
+    9: {"table_study", "coupling_study"},
+    10: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}
 

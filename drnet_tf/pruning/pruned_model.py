@@ -15,6 +15,7 @@ from drnet_tf.free_sites import GateSite
 from drnet_tf.graph import Call, read_graph
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning.accounting import account, count_sizes
+from drnet_tf.pruning.lineage import Lineage, trace_lineage
 from drnet_tf.pruning.report import PruneReport
 from drnet_tf.pruning.surgery.rebuild import rebuild
 from drnet_tf.pruning.surgery.silencing import silence
@@ -30,10 +31,13 @@ class PrunedModel:
       model: plain Keras layers only; not compiled. After a dry run reading it
         raises a ValueError.
       report: what became of every layer.
+      lineage: which tensors of the full network its tensors stem from; None
+        after a dry run.
     """
 
     report: PruneReport
     built: keras.Model | None = None
+    lineage: Lineage | None = None
 
     @property
     def model(self) -> keras.Model:
@@ -118,7 +122,11 @@ def prune(
     built = rebuild(model, flow)
     if verify:
         check_equal(flow, built.model, built.tensors)
-    return PrunedModel(account(model, flow, silenced, built.sizes), built.model)
+    return PrunedModel(
+        account(model, flow, silenced, built.sizes),
+        built.model,
+        trace_lineage(model, flow, built),
+    )
 
 
 def _check_mask(

@@ -23,11 +23,14 @@ class Built:
     Attributes:
       model: the network.
       tensors: its tensors, by the number of the full network's.
+      made: the same as its calls make them: where a layer of its own makes
+        channels zero, before it.
       sizes: parameters of its operations, by the `id` of the full network's.
     """
 
     model: keras.Model
     tensors: dict[int, keras.KerasTensor]
+    made: dict[int, keras.KerasTensor]
     sizes: dict[int, int]
 
 
@@ -46,7 +49,7 @@ def rebuild(model: keras.Model, flow: ChannelFlow) -> Built:
     builder.tensors.update(zip(flow.graph.inputs, inputs, strict=True))
     outputs = replay(flow.graph, inputs, builder.call)
     small = model_like(model, inputs, outputs)
-    return Built(small, builder.tensors, builder.sizes)
+    return Built(small, builder.tensors, builder.made, builder.sizes)
 
 
 class _Builder:
@@ -58,6 +61,7 @@ class _Builder:
         self._weights: dict[int, Sequence[np.ndarray]] = {}
         self._names = layer_names(flow)
         self.tensors: dict[int, keras.KerasTensor] = {}
+        self.made: dict[int, keras.KerasTensor] = {}
         self.sizes: dict[int, int] = {}
 
     def call(
@@ -83,14 +87,11 @@ class _Builder:
         weights = self._weights.pop(id(call.operation), ())
         if len(weights):
             self._operation(call).set_weights(weights)
-        outputs = [
-            self._close(tensor, output)
-            for tensor, output in zip(
-                call.outputs, keras.tree.flatten(outputs), strict=True
-            )
-        ]
-        self.tensors.update(zip(call.outputs, outputs, strict=True))
-        return outputs
+        made = dict(zip(call.outputs, keras.tree.flatten(outputs), strict=True))
+        closed = {tensor: self._close(tensor, x) for tensor, x in made.items()}
+        self.made |= made
+        self.tensors |= closed
+        return list(closed.values())
 
     def _operation(self, call: Call) -> keras.Operation:
         key = id(call.operation)

@@ -1,0 +1,154 @@
+"""Runs networks piece by piece and holds what is still to be read."""
+
+from __future__ import annotations
+
+import collections
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.graph import Call, Graph, TensorRef
+
+
+class ArrayStore:
+    """Arrays by key, in memory up to a limit, beyond it in files.
+
+    Args:
+      max_bytes: held in memory.
+
+    Use it as a context: its files go at the end.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held: dict[Any, np.ndarray] = {}
+        self._filed: dict[Any, Path] = {}
+        self._bytes = 0
+        self._count = 0
+        self._folder = tempfile.TemporaryDirectory(prefix="drnet_repair_")
+
+    def __enter__(self) -> ArrayStore:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._folder.cleanup()
+
+    def __setitem__(self, key: Any, array: np.ndarray) -> None:
+        if self._bytes + array.nbytes <= self._max_bytes:
+            self._held[key] = array
+            self._bytes += array.nbytes
+            return
+        self._count += 1
+        path = Path(self._folder.name) / f"{self._count}.npy"
+        np.save(path, array)
+        self._filed[key] = path
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return (
+            self._held[key] if key in self._held else np.load(self._filed[key])
+        )
+
+    def pop(self, key: Any) -> np.ndarray:
+        """Gives an array and lets it go."""
+        array = self[key]
+        if key in self._held:
+            self._bytes -= self._held.pop(key).nbytes
+        else:
+            self._filed.pop(key).unlink()
+        return array
+
+
+def run_call(call: Call, values: dict[int, Any]) -> list[np.ndarray]:
+    """Runs one call on arrays, at inference.
+
+    Args:
+      call: of the graph.
+      values: arrays by number of tensor, of all that it reads.
+
+    Returns:
+      One array for each of `call.outputs`.
+    """
+    args, kwargs = keras.tree.map_structure(
+        lambda x: (
+            keras.ops.convert_to_tensor(values[x.index])
+            if isinstance(x, TensorRef)
+            else x
+        ),
+        (call.args, call.kwargs),
+    )
+    outputs = keras.tree.flatten(call.operation(*args, **kwargs))
+    return [_as_array(x) for x in outputs]
+
+
+def run_image_by_image(
+    graph: Graph,
+    images: Sequence[np.ndarray],
+    batches: Sequence[slice],
+    visit: Callable[[int, Call, dict[int, np.ndarray]], None],
+) -> Iterator[int]:
+    """Runs a whole network on one batch after another.
+
+    Args:
+      graph: of the network.
+      images: one array for each of `graph.inputs`.
+      batches: of the images.
+      visit: is given the number of the batch, a call that has run, and all
+        tensors that are still there, its inputs and outputs included.
+
+    Yields:
+      The number of every batch that is done.
+    """
+    last = last_reads(graph)
+    for number, batch in enumerate(batches):
+        values: dict[int, np.ndarray] = {
+            tensor: array[batch]
+            for tensor, array in zip(graph.inputs, images, strict=True)
+        }
+        for call in graph.calls:
+            outputs = run_call(call, values)
+            values.update(zip(call.outputs, outputs, strict=True))
+            visit(number, call, values)
+            for tensor in last[call.name]:
+                del values[tensor]
+        yield number
+
+
+def last_reads(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Which tensors nobody reads any more after a call, by its name.
+
+    Example:
+      >>> from drnet_tf.graph import read_graph
+      >>> x = keras.Input((4,))
+      >>> y = keras.layers.ReLU(name="relu")(x)
+      >>> y = keras.layers.Add(name="add")([x, y])
+      >>> last_reads(read_graph(keras.Model(x, y)))
+      {'relu': (), 'add': (0, 1, 2)}
+    """
+    readers = {
+        tensor: call.name
+        for call in graph.calls
+        for tensor in (*call.outputs, *call.inputs)
+    }
+    found: dict[str, list[int]] = collections.defaultdict(list)
+    for tensor, name in readers.items():
+        found[name].append(tensor)
+    return {call.name: tuple(sorted(found[call.name])) for call in graph.calls}
+
+
+def batch_size_for(graph: Graph, max_bytes: int = 1 << 26) -> int:
+    """Images of which the largest tensor takes `max_bytes`, 1 to 128."""
+    largest = max(
+        4 * int(np.prod([size or 1 for size in tensor.shape[1:]]))
+        for tensor in graph.tensors
+    )
+    return int(np.clip(max_bytes // largest, 1, 128))
+
+
+def _as_array(tensor: Any) -> np.ndarray:
+    array = keras.ops.convert_to_numpy(tensor)
+    # NumPy's files do not know bfloat16.
+    return array.astype("float32") if array.dtype.kind == "V" else array

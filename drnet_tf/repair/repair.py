@@ -1,0 +1,192 @@
+"""`repair`: a pruned network made to reproduce the full one, without labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from drnet_tf.graph import read_graph
+from drnet_tf.progress import DelayedBar
+from drnet_tf.pruning import PrunedModel
+from drnet_tf.pruning.lineage import Lineage
+from drnet_tf.repair.activations import ArrayStore, batch_size_for
+from drnet_tf.repair.fitting import Fitting, Settings
+from drnet_tf.repair.images import check_images
+from drnet_tf.repair.plan import Plan, make_plan
+from drnet_tf.repair.report import RepairedModel, RepairReport
+
+METHODS = ("least_squares", "norms")
+SAMPLES = 12_000
+# The last leaves a layer as it is, nearly: where images are too few.
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 1e3)
+MAX_BYTES = 1 << 30
+
+
+def repair(
+    pruned: PrunedModel,
+    full_model: keras.Model,
+    images: np.ndarray | Sequence[np.ndarray],
+    method: str = "least_squares",
+    *,
+    samples: int = SAMPLES,
+    ridge: float | None = None,
+    batch_size: int | None = None,
+    max_bytes: int = MAX_BYTES,
+    seed: int = 0,
+    progress: bool = True,
+) -> PrunedModel:
+    """Gives a pruned network new weights, from images without labels.
+
+    A mask is 0 or 1; what the other channels gave is missing in all that is
+    left. "least_squares" goes through the network layer by layer: each
+    convolution and Dense layer, on the inputs that the repaired layers before
+    it make, is refitted to the full network's outputs of the same layer, before
+    norm and activation, on the channels that are kept; see `ridge.solve`. The
+    last layer of a branch that ends in an addition is fitted so that the sum
+    matches. "norms" only changes the statistics of batch norms; see
+    `norms.match_moments`.
+
+    Each layer of both networks runs once on every image; sums of products are
+    all that is kept of a layer's samples.
+
+    Args:
+      pruned: by `prune(full_model, ...)`, repaired or not; it is not changed.
+      full_model: the network it was cut from; it is not changed.
+      images: `(N, ...)` as the network expects them, some hundreds, of the
+        classes that are wanted; a sequence of arrays for several inputs.
+      method: "least_squares" or "norms".
+      samples: places of the images that each layer is fitted to, drawn by seed.
+      ridge: how strongly weights are held to what they were, as a share of the
+        mean variance of the layer's inputs, > 0; None: each layer takes the one
+        of `RIDGES` that does best on images held back from it.
+      batch_size: images that are run at a time; None: by the network's size.
+      max_bytes: of activations that are held in memory; the rest waits in a
+        temporary folder.
+      seed: decides the places.
+      progress: whether to show a bar if it takes long.
+
+    Returns:
+      A `RepairedModel`: the same shapes, new weights, and in `.repair` what was
+      done.
+
+    Raises:
+      TypeError: not a pruned network.
+      ValueError: it stems from another network, or the images do not suit.
+
+    Warns:
+      UserWarning: layers have fewer samples than unknowns.
+    """
+    lineage = _check_origin(pruned, full_model)
+    _check_settings(method, samples, ridge, batch_size)
+    full = read_graph(full_model)
+    arrays = _shuffled(check_images(full, images), seed)
+    small_model = _copied(pruned.model)
+    small = read_graph(small_model)
+    plan = _only(method, make_plan(full, small, lineage), small_model.name)
+    size = batch_size or batch_size_for(full)
+    count = len(arrays[0])
+    batches = [slice(i, i + size) for i in range(0, count, size)]
+    with ArrayStore(max_bytes) as store:
+        fitting = Fitting(
+            full,
+            small,
+            plan,
+            arrays,
+            batches,
+            Settings(samples, (ridge,) if ridge else RIDGES, seed),
+            store,
+        )
+        _run(fitting, len(batches), len(small.calls), progress)
+    report = RepairReport(
+        method, count, tuple(fitting.layers), tuple(plan.norms), plan.left
+    )
+    _warn_of_few_samples(report)
+    return RepairedModel(pruned.report, small_model, lineage, report)
+
+
+def _run(fitting: Fitting, batches: int, calls: int, progress: bool) -> None:
+    # The pruned network, its sums included, takes about as long as the full.
+    bar = DelayedBar(2 * batches, "step") if progress else None
+    for number in fitting.read_full():
+        if bar:
+            bar.update(number + 1)
+    for number in fitting.refit_small():
+        if bar:
+            bar.update(batches + (number + 1) * batches // calls)
+    if bar:
+        bar.close()
+
+
+def _shuffled(arrays: list[np.ndarray], seed: int) -> list[np.ndarray]:
+    """Images of one class often stand together; every batch gets of all."""
+    order = np.random.default_rng(seed).permutation(len(arrays[0]))
+    return [x[order] for x in arrays]
+
+
+def _copied(model: keras.Model) -> keras.Model:
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _only(method: str, plan: Plan, name: str) -> Plan:
+    if method == "least_squares":
+        return dataclasses.replace(plan, norms={})
+    if not plan.norms:
+        raise ValueError(
+            f"repair, model '{name}': method 'norms' changes batch norms, and "
+            "it has none; pass method='least_squares'."
+        )
+    return dataclasses.replace(plan, refits={})
+
+
+def _check_origin(pruned: PrunedModel, full_model: keras.Model) -> Lineage:
+    if not isinstance(pruned, PrunedModel):
+        raise TypeError(
+            f"repair: got a {type(pruned).__name__}, expected what "
+            "drnet.prune returns; pass that, not its model."
+        )
+    name = pruned.model.name  # refuses a dry run
+    lineage = pruned.lineage
+    if lineage is None or lineage.full_model() is not full_model:
+        raise ValueError(
+            f"repair: the pruned model '{name}' was not cut from the "
+            f"full_model given, '{getattr(full_model, 'name', full_model)}'; "
+            "pass the very model that was pruned, or prune this one."
+        )
+    return lineage
+
+
+def _check_settings(
+    method: str, samples: int, ridge: float | None, batch_size: int | None
+) -> None:
+    if method not in METHODS:
+        raise ValueError(
+            f"repair: unknown method {method!r}, expected one of "
+            f"{', '.join(METHODS)}."
+        )
+    if ridge is not None and not ridge > 0:
+        raise ValueError(
+            f"repair: ridge is {ridge}, expected a number above 0, e.g. 0.01, "
+            "or None."
+        )
+    for what, value in (("samples", samples), ("batch_size", batch_size)):
+        if value is not None and value < 1:
+            raise ValueError(f"repair: {what} is {value}, expected at least 1.")
+
+
+def _warn_of_few_samples(report: RepairReport) -> None:
+    names = report.underdetermined
+    if names:
+        shown = ", ".join(f"'{name}'" for name in names[:5])
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        warnings.warn(
+            f"repair: {report.images} images give fewer samples than unknowns "
+            f"in {shown}{more}; what they leave open stays as it was. More "
+            "images, or a larger `samples`, make the repair better.",
+            stacklevel=3,
+        )

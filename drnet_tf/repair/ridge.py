@@ -1,0 +1,192 @@
+"""Least squares with a ridge around given weights, streamed.
+
+For each group of outputs,
+
+    minimise over W, b   sum over samples |x W + b - y|^2 + r |W - W0|^2,
+
+r = `ridge` times the mean of the diagonal of the Gram matrix of the centred x.
+Only sums over samples are held: 1, x, y, x x', x y'. The bias is not pulled to
+anything, so it follows from the means: b = mean(y) - mean(x) W.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass
+class Moments:
+    """Sums over samples, in float64: of G groups, U unknowns, V outputs.
+
+    Attributes:
+      count: number of samples.
+      x, y: `(G, U)` and `(G, V)`, sums.
+      xx, xy: `(G, U, U)` and `(G, U, V)`, sums of products.
+      yy: `(G, V)`, sums of squares.
+    """
+
+    count: int
+    x: np.ndarray
+    y: np.ndarray
+    xx: np.ndarray
+    xy: np.ndarray
+    yy: np.ndarray
+
+    @classmethod
+    def zeros(cls, groups: int, unknowns: int, outputs: int) -> Moments:
+        """Of no samples."""
+        return cls(
+            0,
+            np.zeros((groups, unknowns)),
+            np.zeros((groups, outputs)),
+            np.zeros((groups, unknowns, unknowns)),
+            np.zeros((groups, unknowns, outputs)),
+            np.zeros((groups, outputs)),
+        )
+
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Adds samples.
+
+        Products are summed in the arrays' own type within a call, float64 over
+        the calls: call it with some thousands of samples at a time.
+
+        Args:
+          x: `(G, S, U)`.
+          y: `(G, S, V)`.
+        """
+        turned = np.swapaxes(x, 1, 2)
+        self.count += x.shape[1]
+        self.x += x.sum(1, dtype=float)
+        self.y += y.sum(1, dtype=float)
+        self.xx += turned @ x
+        self.xy += turned @ y
+        self.yy += np.square(y, dtype=float).sum(1)
+
+    def __add__(self, other: Moments) -> Moments:
+        """Of the samples of both."""
+        return Moments(
+            *(
+                getattr(self, field.name) + getattr(other, field.name)
+                for field in dataclasses.fields(self)
+            )
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """Weights, and how well they fit.
+
+    Attributes:
+      kernel: `(G, U, V)` float64.
+      bias: `(G, V)` float64; zeros without a bias.
+      error_before, error_after: `(G, V)`, mean square of x W + b - y with the
+        weights given and with the new ones.
+      variance: `(G, V)`, of y.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    error_before: np.ndarray
+    error_after: np.ndarray
+    variance: np.ndarray
+
+
+def solve(
+    moments: Moments,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    ridge: float,
+) -> Solution:
+    """Solves the least squares problem.
+
+    Args:
+      moments: of at least one sample.
+      kernel: `(G, U, V)`, W0.
+      bias: `(G, V)`, the one so far, or None if there can be none.
+      ridge: relative strength, > 0.
+
+    Example:
+      >>> x = np.array([[[1.0], [2.0], [3.0]]])
+      >>> moments = Moments.zeros(1, 1, 1)
+      >>> moments.add(x, 2 * x + 1)
+      >>> found = solve(moments, np.ones((1, 1, 1)), np.zeros((1, 1)), 1e-9)
+      >>> found.kernel.round(6).item(), found.bias.round(6).item()
+      (2.0, 1.0)
+    """
+    n = max(moments.count, 1)
+    centre = bias is not None
+    mean_x = moments.x / n if centre else np.zeros_like(moments.x)
+    mean_y = moments.y / n if centre else np.zeros_like(moments.y)
+    gram = moments.xx - n * mean_x[:, :, None] * mean_x[:, None, :]
+    cross = moments.xy - n * mean_x[:, :, None] * mean_y[:, None, :]
+    unknowns = gram.shape[-1]
+    strength = ridge * np.trace(gram, axis1=1, axis2=2) / max(unknowns, 1)
+    # A group whose inputs are all 0 keeps its weights.
+    strength = np.where(strength > 0, strength, 1.0)
+    kernel = kernel.astype(float)
+    # Solved for the change: what the samples do not determine stays exactly.
+    rest = cross - gram @ kernel
+    damped = gram + strength[:, None, None] * np.eye(unknowns)
+    found = kernel + np.linalg.solve(damped, rest)
+    old_bias = np.zeros_like(mean_y) if bias is None else bias.astype(float)
+    new_bias = mean_y - np.einsum("gu,guv->gv", mean_x, found)
+    return Solution(
+        found,
+        new_bias if centre else old_bias,
+        mean_square_error(moments, kernel, old_bias),
+        mean_square_error(moments, found, new_bias),
+        variance(moments),
+    )
+
+
+def choose_ridge(
+    fitted: Moments,
+    held_back: Moments,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    candidates: Sequence[float],
+) -> float:
+    """The candidate whose solution fits best where it was not fitted.
+
+    Args:
+      fitted: of samples that the weights are solved for.
+      held_back: of samples of other images, at least one.
+      kernel, bias: as for `solve`.
+      candidates: relative strengths, at least one.
+    """
+    spread = variance(held_back)
+    scale = np.where(spread > 0, spread, 1.0)
+
+    def error(ridge: float) -> float:
+        found = solve(fitted, kernel, bias, ridge)
+        errors = mean_square_error(held_back, found.kernel, found.bias)
+        return float((errors / scale).sum())
+
+    return min(candidates, key=error)
+
+
+def variance(moments: Moments) -> np.ndarray:
+    """`(G, V)`: of y."""
+    n = max(moments.count, 1)
+    return np.maximum(moments.yy / n - np.square(moments.y / n), 0)
+
+
+def mean_square_error(
+    moments: Moments, kernel: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    """`(G, V)`: mean over the samples of (x W + b - y)^2."""
+    n = max(moments.count, 1)
+    fitted = np.einsum("guv,guv->gv", kernel, moments.xx @ kernel)
+    crossed = np.einsum("guv,guv->gv", kernel, moments.xy)
+    sum_fitted = np.einsum("gu,guv->gv", moments.x, kernel)
+    total = (
+        fitted
+        + moments.yy
+        + n * bias**2
+        - 2 * crossed
+        + 2 * bias * (sum_fitted - moments.y)
+    )
+    return np.maximum(total / n, 0)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from drnet_tf.repair.ridge import Moments, solve
+
+
+def _problem(
+    seed: int, samples: int = 60
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    x = generator.normal(1.0, 1.0, size=(2, samples, 4))
+    y = generator.normal(size=(2, samples, 3))
+    return x, y, generator.normal(size=(2, 4, 3))
+
+
+def _moments(x: np.ndarray, y: np.ndarray) -> Moments:
+    moments = Moments.zeros(len(x), x.shape[-1], y.shape[-1])
+    half = x.shape[1] // 2
+    moments.add(x[:, :half], y[:, :half])
+    moments.add(x[:, half:], y[:, half:])
+    return moments
+
+
+@pytest.mark.parametrize("ridge", [1e-6, 1e-2, 10.0])
+def test_solution_is_that_of_the_stacked_system(ridge: float) -> None:
+    x, y, old = _problem(0)
+    found = solve(_moments(x, y), old, np.zeros((2, 3)), ridge)
+    for group in range(2):
+        a = x[group] - x[group].mean(0)
+        b = y[group] - y[group].mean(0)
+        strength = ridge * np.trace(a.T @ a) / 4
+        stacked = np.vstack([a, np.sqrt(strength) * np.eye(4)])
+        goal = np.vstack([b, np.sqrt(strength) * old[group]])
+        kernel = np.linalg.lstsq(stacked, goal, rcond=None)[0]
+        np.testing.assert_allclose(found.kernel[group], kernel, atol=1e-9)
+        bias = y[group].mean(0) - x[group].mean(0) @ kernel
+        np.testing.assert_allclose(found.bias[group], bias, atol=1e-9)
+
+
+def test_without_a_bias_nothing_is_centred() -> None:
+    x, y, old = _problem(1)
+    found = solve(_moments(x, y), old, None, 1e-12)
+    kernel = np.linalg.lstsq(x[0], y[0], rcond=None)[0]
+    np.testing.assert_allclose(found.kernel[0], kernel, atol=1e-6)
+    assert not found.bias.any()
+
+
+def test_errors_are_mean_squares_and_the_new_one_is_smaller() -> None:
+    x, y, old = _problem(2)
+    found = solve(_moments(x, y), old, np.ones((2, 3)), 1e-6)
+    before = np.square(x @ old + 1 - y).mean(1)
+    after = np.square(x @ found.kernel + found.bias[:, None] - y).mean(1)
+    np.testing.assert_allclose(found.error_before, before)
+    np.testing.assert_allclose(found.error_after, after)
+    assert (after < before).all()
+    np.testing.assert_allclose(found.variance, y.var(1))
+
+
+def test_what_samples_do_not_determine_stays() -> None:
+    x, y, old = _problem(3)
+    x[..., 2] = 0.0
+    found = solve(_moments(x, y), old, np.zeros((2, 3)), 1e-3)
+    np.testing.assert_array_equal(found.kernel[:, 2], old[:, 2])
+
+
+def test_inputs_that_are_all_zero_leave_the_kernel() -> None:
+    x, y, old = _problem(4)
+    found = solve(_moments(0 * x, y), old, np.zeros((2, 3)), 1e-3)
+    np.testing.assert_array_equal(found.kernel, old)
+    np.testing.assert_allclose(found.bias, y.mean(1))
