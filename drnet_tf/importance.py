@@ -13,6 +13,7 @@ from drnet_tf.artifacts import load_arrays, save_arrays
 from drnet_tf.names import check_channels, check_class_names, class_rows
 
 KIND = "channel_importance"
+_IMAGES = "(images)"  # no site's name: those are layers' names
 # A mean over images of gates that were clipped to zero is exactly zero; the
 # bound only keeps rounding of other methods out.
 NONZERO = 1e-8
@@ -82,6 +83,8 @@ class ChannelImportance:
       config: the method's settings.
       diagnostics: what the method tells about its run.
       fingerprint: of the model, see `drnet_tf.fingerprints`; "" if unknown.
+      images: `(K, n, ...)` float16, some images of each class as the network
+        expects them, for a repair without other images; None: none were kept.
 
     Raises:
       ValueError: shapes do not agree, a score is not finite, or class names are
@@ -105,6 +108,7 @@ class ChannelImportance:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     diagnostics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     fingerprint: str = ""
+    images: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         names = check_class_names("ChannelImportance", self.class_names)
@@ -131,6 +135,15 @@ class ChannelImportance:
         object.__setattr__(self, "scores", scores)
         object.__setattr__(self, "config", dict(self.config))
         object.__setattr__(self, "diagnostics", dict(self.diagnostics))
+        if self.images is not None:
+            images = _read_only(self.images, np.float16)
+            if images.ndim < 3 or len(images) != len(names):
+                raise ValueError(
+                    f"ChannelImportance: images have shape {images.shape}, "
+                    f"expected some for each of the {len(names)} classes: "
+                    "(classes, n, ...)."
+                )
+            object.__setattr__(self, "images", images)
 
     @property
     def channels(self) -> dict[str, int]:
@@ -164,6 +177,17 @@ class ChannelImportance:
         either = size[:, None] + size[None, :] - both
         return np.divide(both, either, out=np.ones_like(both), where=either > 0)
 
+    def images_of(self, classes: Sequence[str]) -> np.ndarray | None:
+        """The images that were kept of some classes, `(N, ...)` float32.
+
+        Returns:
+          None if no images were kept.
+        """
+        if self.images is None:
+            return None
+        kept = self.images[self.class_rows(classes)]
+        return kept.reshape(-1, *kept.shape[2:]).astype(np.float32)
+
     def check_sites(self, channels: Mapping[str, int], model_name: str) -> None:
         """Refuses a model with other sites; see `check_channels`."""
         check_channels("importance", self.channels, channels, model_name)
@@ -182,7 +206,11 @@ class ChannelImportance:
             "diagnostics": self.diagnostics,
             "fingerprint": self.fingerprint,
         }
-        save_arrays(path, self.scores, header, KIND)
+        arrays = dict(self.scores)
+        if self.images is not None:
+            header["images"] = _IMAGES
+            arrays[_IMAGES] = self.images
+        save_arrays(path, arrays, header, KIND)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ChannelImportance:
@@ -199,6 +227,7 @@ class ChannelImportance:
             header["config"],
             header["diagnostics"],
             header["fingerprint"],
+            arrays[header["images"]] if "images" in header else None,
         )
 
     def __repr__(self) -> str:

@@ -136,6 +136,18 @@ class LabeledImages:
         """Returns the images that `draw` draws, in their old order."""
         return self._rows(self.draw(images_per_class, seed=seed))
 
+    def split(
+        self, images_per_class: int, *, seed: int = 0
+    ) -> tuple[LabeledImages, LabeledImages]:
+        """Returns the images that `draw` draws, and all others.
+
+        Raises:
+          ValueError: a class has fewer images, or nothing is left.
+        """
+        drawn = self.draw(images_per_class, seed=seed)
+        rest = np.setdiff1d(np.arange(len(self)), drawn)
+        return self._rows(drawn), self._rows(rest)
+
     def _rows(self, rows: np.ndarray) -> LabeledImages:
         return LabeledImages(
             self.images[rows], self.labels[rows], self.class_names

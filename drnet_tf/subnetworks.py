@@ -16,15 +16,18 @@ from drnet_tf.cost_records import MaskedCosts
 from drnet_tf.costs import count_costs
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.masks import ChannelMask
-from drnet_tf.pruning import PrunedModel, PruneReport, prune
+from drnet_tf.pruning import PrunedModel, PruneReport
+from drnet_tf.repair.cutting import Repair
+from drnet_tf.repair.report import RepairedModel, RepairReport
 from drnet_tf.version import VERSION
 
 
 class SubTask:
     """The small network of some classes, cut from a full one.
 
-    Made by `DRNet.subtask`. The network itself is built when `model`, `report`,
-    `evaluate`, `save` or `to_tflite` is used first, and kept.
+    Made by `DRNet.subtask`. The network itself is built, and repaired, when
+    `model`, `report`, `evaluate`, `save` or `to_tflite` is used first, and
+    kept.
 
     Attributes:
       mask: the channels that it keeps.
@@ -33,6 +36,7 @@ class SubTask:
       criterion: what was asked for, e.g. {"max_drop": 0.5}, and what the search
         measured: "full_accuracy" and "accuracy" on the validation data.
       costs: what it runs of the full network, counted the paper's way.
+      repair: how the network is repaired once it is cut.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class SubTask:
         class_names: tuple[str, ...],
         criterion: Mapping[str, Any],
         costs: MaskedCosts,
+        repair: Repair | None = None,
     ) -> None:
         self._full_model = full_model
         self.mask = mask
@@ -49,6 +54,7 @@ class SubTask:
         self.class_names = class_names
         self.criterion = dict(criterion)
         self.costs = costs
+        self.repair = repair or Repair()
 
     @property
     def model(self) -> keras.Model:
@@ -60,13 +66,16 @@ class SubTask:
         """What was removed, and what stayed and why."""
         return self._pruned.report
 
+    @property
+    def repair_report(self) -> RepairReport | None:
+        """What repair did to every layer; None without one."""
+        pruned = self._pruned
+        return pruned.repair if isinstance(pruned, RepairedModel) else None
+
     @functools.cached_property
     def _pruned(self) -> PrunedModel:
-        return prune(
-            self._full_model,
-            self.mask,
-            classes=self.classes,
-            class_names=self.class_names,
+        return self.repair.cut(
+            self._full_model, self.mask, self.classes, self.class_names
         )
 
     def evaluate(self, dataset: Any) -> Evaluation:
@@ -86,7 +95,7 @@ class SubTask:
 
     def as_dict(self) -> dict[str, Any]:
         """Settings and figures, as `save` writes them to `subtask.json`."""
-        small = count_costs(self.model)
+        small, done = count_costs(self.model), self.repair_report
         return {
             "package_version": VERSION,
             "model": self._full_model.name,
@@ -108,6 +117,7 @@ class SubTask:
                 "bytes": small.bytes,
             },
             "report": self.report.as_dict(),
+            "repair": done.as_dict() if done else None,
         }
 
     def summary(self) -> str:
@@ -135,6 +145,12 @@ class SubTask:
             lines.append(
                 f"  kept         channel {channel} of '{site}', below the "
                 "threshold: the best of a layer that would be empty"
+            )
+        done = self.repair_report
+        if done:
+            lines.append(
+                f"  repaired     by {done.method} with {done.images:,} images: "
+                f"{len(done.layers)} layers, {len(done.norms)} norms"
             )
         stay = self.report.masked - self.report.masked_removed
         if stay:

@@ -22,7 +22,7 @@ from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import ChannelMask, build_mask, check_round_to
 from drnet_tf.progress import DelayedBar
-from drnet_tf.pruning import prune
+from drnet_tf.repair.cutting import NONE, Repair
 from drnet_tf.rules import check_rule
 from drnet_tf.sites import gate_sites, sites_for
 from drnet_tf.subnetworks import SubTask
@@ -84,7 +84,7 @@ class DRNet:
         self.model = model
         self.importance = importance
         self._costs = CostModel(model)
-        self._made: dict[Any, tuple[Any, SubTask]] = {}
+        self._made: dict[Any, tuple[Any, Any, SubTask]] = {}
 
     def subtask(
         self,
@@ -97,6 +97,8 @@ class DRNet:
         validation_data: Any = None,
         rule: str = "union",
         round_to: int = 1,
+        repair: str = NONE,
+        images: np.ndarray | None = None,
     ) -> SubTask:
         """The sub-network of some classes, by exactly one criterion.
 
@@ -116,13 +118,18 @@ class DRNet:
           validation_data: for `max_drop`; not the data of the final figures.
           rule: "union" (Eq. 3) or "xor" (Eq. 4, two classes).
           round_to: every site keeps a multiple of this many channels.
+          repair: "none", "norms" or "least_squares": how the network is made to
+            reproduce the full one once it is cut, see `repair`; with `max_drop`
+            every network that is tried is repaired.
+          images: for the repair, without labels, of these classes; by default
+            those that the importance holds (`dissect(..., keep_images=100)`).
 
         Returns:
           The same object for the same arguments.
 
         Raises:
           ValueError: not exactly one criterion, a bad value of it, an unknown
-            class, or no sub-network that meets it.
+            class, no sub-network that meets it, or no images to repair it with.
         """
         given = {
             "threshold": threshold,
@@ -136,22 +143,40 @@ class DRNet:
         check_rule(rule, classes)
         check_round_to(round_to)
         # 1 and 1.0 are equal keys, but a count and a fraction.
-        key = (tuple(rows), name, type(value), value, rule, round_to)
-        data, made = self._made.get(key, (None, None))
-        if made is not None and data is validation_data:
-            return made
+        key = (tuple(rows), name, type(value), value, rule, round_to, repair)
+        made = self._made.get(key)
+        if made and made[0] is validation_data and made[1] is images:
+            return made[2]
+        cutter = self._cutter(repair, images, classes)
         mask, measured = self._mask(
-            name, value, classes, validation_data, rule=rule, round_to=round_to
+            name,
+            value,
+            classes,
+            validation_data,
+            cutter,
+            rule=rule,
+            round_to=round_to,
         )
-        made = SubTask(
+        subtask = SubTask(
             self.model,
             mask,
             self.importance.class_names,
             {name: value, **measured},
             self._costs.masked(mask, len(rows)),
+            cutter,
         )
-        self._made[key] = (validation_data, made)
-        return made
+        self._made[key] = (validation_data, images, subtask)
+        return subtask
+
+    def _cutter(
+        self, method: str, images: np.ndarray | None, classes: Sequence[str]
+    ) -> Repair:
+        """Checks how networks are to be repaired, before the long work."""
+        if images is None and method != NONE:
+            images = self.importance.images_of(classes)
+        cutter = Repair(method, images)
+        cutter.check_scale(self.importance.diagnostics.get("pixels"))
+        return cutter
 
     def _mask(
         self,
@@ -159,6 +184,7 @@ class DRNet:
         value: float,
         classes: Sequence[str],
         validation_data: Any,
+        cutter: Repair,
         **settings: Any,
     ) -> tuple[ChannelMask, dict[str, float]]:
         """The mask, and what was measured on the way to it."""
@@ -166,7 +192,7 @@ class DRNet:
             return build_mask(self.importance, classes, value, **settings), {}
         if criterion == "max_drop":
             return self._within_drop(
-                value, classes, validation_data, **settings
+                value, classes, validation_data, cutter, **settings
             )
         of = criterion.removeprefix("max_")  # a field of MaskedCosts
 
@@ -184,6 +210,7 @@ class DRNet:
         max_drop: float,
         classes: Sequence[str],
         validation_data: Any,
+        cutter: Repair,
         **settings: Any,
     ) -> tuple[ChannelMask, dict[str, float]]:
         check_max_drop(max_drop)  # before the long work
@@ -195,7 +222,7 @@ class DRNet:
         bar = DelayedBar(None, "sub-network")
 
         def accuracy(mask: ChannelMask) -> float:
-            small = prune(self.model, mask, classes=classes, class_names=names)
+            small = cutter.cut(self.model, mask, classes, names)
             accuracies[mask.kept] = evaluate(
                 small.model,
                 validation_data,

@@ -2,9 +2,10 @@
 
 Reads: a `.keras` classifier (`--model`), its CIVs (`--civ`, by build_civ.py)
 and the classes wanted (`--classes`), with exactly one of `--threshold`,
-`--max_parameters`, `--max_macs` and `--max_drop`. The last alone needs images
+`--max_parameters`, `--max_macs` and `--max_drop`. The last needs images
 (`--data`, `--preprocessing`): by default training images, as what is chosen on
-the test split cannot be judged on it.
+the test split cannot be judged on it. So does `--repair`, without their labels,
+unless the CIVs hold images (build_civ.py --keep_images).
 Writes into the folder `--output`: `mask.safetensors` (the CCIV), `model.keras`
 (plain Keras layers, one output per class) and `subtask.json`, the settings,
 figures and report; prints a summary.
@@ -27,6 +28,9 @@ from absl import flags
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
+
+    from drnet_tf.importance import ChannelImportance
 
 _MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
 _CIV = flags.DEFINE_string("civ", None, "Its CIVs.", required=True)
@@ -46,10 +50,17 @@ _SPLIT = flags.DEFINE_string("split", "train", "Split for --max_drop.")
 _IMAGES = flags.DEFINE_integer(
     "validation_images", 150, "Images a class for --max_drop, at most."
 )
+_REPAIR = flags.DEFINE_enum(
+    "repair", "none", ["none", "norms", "least_squares"],
+    "How the small network is made to reproduce the full one.",
+)  # fmt: skip
+_REPAIR_IMAGES = flags.DEFINE_integer(
+    "repair_images", 200, "Images a class for --repair, others than those."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
     _MODEL, _CIV, _CLASSES, _OUTPUT, _THRESHOLD, _PARAMETERS, _MACS, _MAX_DROP,
-    _RULE, _ROUND_TO, _SPLIT, _IMAGES, _SEED,
+    _RULE, _ROUND_TO, _SPLIT, _IMAGES, _REPAIR, _REPAIR_IMAGES, _SEED,
 )  # fmt: skip
 # Here `--data` has a default, and so need not be given.
 flags.FLAGS.set_default("data", "")
@@ -68,15 +79,18 @@ def main() -> None:
     importance = ChannelImportance.load(_CIV.value)
     importance.class_rows(_CLASSES.value)
     model = keras.models.load_model(_MODEL.value, compile=False)
+    validation, images = _images(model, importance)
     subtask = DRNet(model, importance).subtask(
         _CLASSES.value,
         threshold=_THRESHOLD.value,
         max_parameters=_limit("max_parameters", _PARAMETERS.value),
         max_macs=_limit("max_macs", _MACS.value),
         max_drop=_MAX_DROP.value,
-        validation_data=_validation_data(model, importance.class_names),
+        validation_data=validation,
         rule=_RULE.value,
         round_to=_ROUND_TO.value,
+        repair=_REPAIR.value,
+        images=images,
     )
     settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
     with staged(output) as draft:
@@ -100,26 +114,47 @@ def _limit(name: str, text: str | None) -> int | float | None:
         ) from error
 
 
-def _validation_data(model: keras.Model, class_names: tuple[str, ...]) -> Any:
+def _images(
+    model: keras.Model, importance: ChannelImportance
+) -> tuple[Any, np.ndarray | None]:
+    """Images for the validation and others for the repair, where needed."""
     from drnet_tf.reporting.samples import sample
 
-    if _MAX_DROP.value is None:
-        return None
+    validates = _MAX_DROP.value is not None
+    repairs = _REPAIR.value != "none"
     if not flags.FLAGS.data:
-        raise ValueError(
-            "--max_drop: got no --data, expected the images on which accuracy "
-            "is measured; pass --data and, if the network needs it, "
-            "--preprocessing."
-        )
+        if validates:
+            raise ValueError(
+                "--max_drop: got no --data, expected the images on which "
+                "accuracy is measured; pass --data and, if the network needs "
+                "it, --preprocessing."
+            )
+        if repairs and importance.images is None:
+            raise ValueError(
+                "--repair: got no --data, and the CIVs hold no images; pass "
+                "--data and, if the network needs it, --preprocessing."
+            )
+        return None, None
+    if not validates and not repairs:
+        return None, None
     images, names = data_flags.open_split(model, _SPLIT.value)
-    if names != class_names:
+    if names != importance.class_names:
         raise ValueError(
             f"--data: its classes are {', '.join(names)}, those of the CIVs "
-            f"{', '.join(class_names)}; pass the data that was dissected."
+            f"{', '.join(importance.class_names)}; pass the data that was "
+            "dissected."
         )
-    return sample(
-        images, _CLASSES.value, names, _IMAGES.value, seed=_SEED.value
-    )
+    count = _IMAGES.value * validates + _REPAIR_IMAGES.value * repairs
+    drawn = sample(images, _CLASSES.value, names, count, seed=_SEED.value)
+    if not validates:
+        return None, drawn.images
+    if not repairs:
+        return drawn, None
+    # A class may have fewer images than both want: they share.
+    least = min(filter(None, drawn.counts().values()))
+    share = _REPAIR_IMAGES.value / count
+    part, rest = drawn.split(max(1, int(least * share)), seed=_SEED.value)
+    return rest, part.images
 
 
 if __name__ == "__main__":

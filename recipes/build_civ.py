@@ -40,6 +40,9 @@ _COUPLING = flags.DEFINE_enum(
     "coupling", "free", ["free", "tied"],
     "free: a gate at every activation; tied: one for what only goes together.",
 )  # fmt: skip
+_KEEP = flags.DEFINE_integer(
+    "keep_images", 0, "Images of each class kept with the CIVs, for repairs."
+)
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder of finished batches.")
 _BALANCE = flags.DEFINE_string("balance", "auto", "auto or a number; 1: paper")
 _ON_FLIP = flags.DEFINE_string(
@@ -51,8 +54,8 @@ _POLICY = flags.DEFINE_string(
     "dtype_policy", None, "e.g. mixed_bfloat16; by default the model's own."
 )
 _FLAGS = (
-    _MODEL, _OUTPUT, _SPLIT, _IMAGES, _SEED, _BATCH, _COUPLING, _WORK_DIR,
-    _BALANCE, _ON_FLIP, _GAMMA, _ITERATIONS, _POLICY,
+    _MODEL, _OUTPUT, _SPLIT, _IMAGES, _SEED, _BATCH, _COUPLING, _KEEP,
+    _WORK_DIR, _BALANCE, _ON_FLIP, _GAMMA, _ITERATIONS, _POLICY,
 )  # fmt: skip
 
 
@@ -78,6 +81,7 @@ def main() -> None:
         seed=_SEED.value,
         batch_size=_BATCH.value,
         coupling=_COUPLING.value,
+        keep_images=_KEEP.value,
         work_dir=_WORK_DIR.value,
     )
     seconds = time.monotonic() - start

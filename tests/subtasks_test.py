@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -260,3 +262,72 @@ def test_repr_names_the_sub_tasks_made(drnet):
     )
     drnet.subtask(("pig", "cat"), threshold=0.6)
     assert "1 sub-task made" in repr(drnet)
+
+
+def test_a_repaired_sub_network_is_nearer_to_the_full_one(drnet, model, data):
+    classes = ("pig", "cat")
+    images = data[0][:40]
+    hard = drnet.subtask(classes, threshold=0.6)
+    repaired = drnet.subtask(
+        classes, threshold=0.6, repair="least_squares", images=images
+    )
+    assert repaired.mask.same_channels(hard.mask)
+    full = model.predict(data[0][40:], verbose=0)[:, [3, 0]]
+    errors = [
+        np.square(x.model.predict(data[0][40:], verbose=0) - full).mean()
+        for x in (hard, repaired)
+    ]
+    assert errors[1] < errors[0]
+    assert hard.repair_report is None and hard.as_dict()["repair"] is None
+    assert repaired.as_dict()["repair"]["method"] == "least_squares"
+    assert "repaired     by least_squares with 40 images" in repaired.summary()
+    again = drnet.subtask(
+        classes, threshold=0.6, repair="least_squares", images=images
+    )
+    assert again is repaired is not hard
+
+
+def test_images_of_the_dissection_serve_for_the_repair(model, importance, data):
+    kept = dataclasses.replace(
+        importance, images=data[0][:16].reshape(4, 4, 8, 8, 3)
+    )
+    subtask = DRNet(model, kept).subtask(
+        ("cow", "cat"), threshold=0.6, repair="norms"
+    )
+    assert subtask.repair_report.images == 8
+    assert subtask.repair_report.norms == ("norm1",)
+
+
+def test_networks_are_repaired_while_a_drop_is_searched(drnet, data):
+    settings = {"max_drop": 10.0, "validation_data": data}
+    hard = drnet.subtask(("pig", "cat"), **settings)
+    repaired = drnet.subtask(
+        ("pig", "cat"), **settings, repair="least_squares", images=data[0]
+    )
+    assert repaired.mask.kept <= hard.mask.kept
+    assert repaired.evaluate(data).accuracy == repaired.criterion["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"repair": "magic"}, "unknown method 'magic'"),
+        ({"repair": "norms"}, "got none for the repair"),
+        ({"images": np.zeros((2, 8, 8, 3))}, "got some, but no repair"),
+    ],
+)
+def test_repairs_that_cannot_be_are_refused(drnet, settings, words):
+    with pytest.raises(ValueError, match=words):
+        drnet.subtask(("pig", "cat"), threshold=0.6, **settings)
+
+
+def test_images_of_another_scale_are_refused(model, importance, data):
+    known = dataclasses.replace(
+        importance, diagnostics={"pixels": {"mean": 0.0, "std": 1.0}}
+    )
+    drnet = DRNet(model, known)
+    settings = {"threshold": 0.6, "repair": "least_squares"}
+    drnet.subtask(("pig", "cat"), **settings, images=data[0])
+    for scaled in (data[0] * 60, data[0] + 100):
+        with pytest.raises(ValueError, match="preprocess them in the same way"):
+            drnet.subtask(("pig", "cat"), **settings, images=scaled)

@@ -13,21 +13,19 @@ import numpy as np
 
 from drnet_tf.classifier import find_classifier
 from drnet_tf.dissection.balance import calibrate_balance
+from drnet_tf.dissection.batch_sizes import batch_size_for
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
 from drnet_tf.dissection.class_means import ClassMeans
 from drnet_tf.dissection.journal import Journal, open_folder
+from drnet_tf.dissection.kept_images import KeptImages
 from drnet_tf.dissection.sampling import draw_images, stream
 from drnet_tf.fingerprints import fingerprint
-from drnet_tf.graph import read_graph
 from drnet_tf.importance import Cdrps, ChannelImportance
 from drnet_tf.names import check_class_names
 from drnet_tf.progress import DelayedBar
 from drnet_tf.sites import gate_sites
 
 CALIBRATION_IMAGES = 40
-# Activations of a batch, which the backward pass needs, stay below about this.
-_BATCH_BYTES = 1 << 30
-_BATCH_SIZES = (128, 64, 32, 16, 8, 4, 2, 1)
 
 
 def dissect(
@@ -40,6 +38,7 @@ def dissect(
     seed: int = 0,
     batch_size: int | None = None,
     coupling: str = "free",
+    keep_images: int = 0,
     work_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> ChannelImportance:
@@ -61,6 +60,8 @@ def dissect(
         as keep the activations below about 1 GiB.
       coupling: which gates there are, see `gate_sites`: "free" as in the paper,
         or "tied", where whatever a mask silences can be removed.
+      keep_images: how many images of each class stay with the importance, as
+        float16, so that sub-networks can be repaired without others.
       work_dir: folder where finished batches are kept; a stopped run that is
         started again with the same arguments goes on there.
       progress: whether to show a bar with the time left.
@@ -95,26 +96,25 @@ def dissect(
       >>> importance.scores["conv"].argmax(axis=1).tolist()
       [0, 1]
     """
-    method = CDRP() if method is None else method
+    method = method or CDRP()
     names = _check_model(model, class_names)
+    kept = KeptImages(len(names), keep_images)
     if work_dir is not None:
         open_folder(work_dir)
-    size = _batch_size(model, batch_size)
+    size = batch_size_for(model, batch_size)
     learner = GateLearner(model, method, coupling)
     predict = _predictor(model)
     drawn = draw_images(
         predict, dataset, names, images_per_class, seed, progress=progress
     )
-    config = {
-        **dataclasses.asdict(method),
+    config = dataclasses.asdict(method) | {
         "images_per_class": images_per_class,
         "seed": seed,
         "batch_size": size,
+        **({} if coupling == "free" else {"coupling": coupling}),
     }
-    if coupling != "free":
-        config["coupling"] = coupling
-    mark = fingerprint(model)
     balance, found = _balance(learner, dataset, drawn)
+    mark = fingerprint(model)
     journal = _open_journal(
         work_dir,
         model=mark,
@@ -124,15 +124,17 @@ def dissect(
         images=_digest(drawn),
     )
     means = _class_means(
-        learner, balance, dataset, drawn, size, journal, progress
+        learner, balance, dataset, drawn, size, journal, progress, kept
     )
+    found |= {"balance": balance, "pixels": kept.statistics()}
     return ChannelImportance(
         means.scores(names),
         names,
         "cdrp",
         config,
-        {"balance": balance, **found, **means.diagnostics(names)},
+        found | means.diagnostics(names),
         mark,
+        kept.images(),
     )
 
 
@@ -144,14 +146,6 @@ def _predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         return np.argmax(scores, axis=1)
 
     return predict
-
-
-def _batch_size(model: keras.Model, asked: int | None) -> int:
-    if asked is None:
-        return default_batch_size(model)
-    if asked < 1:
-        raise ValueError(f"batch_size: got {asked}, expected 1 or more.")
-    return asked
 
 
 def _digest(drawn: list[np.ndarray]) -> str:
@@ -184,6 +178,7 @@ def _class_means(
     batch_size: int,
     journal: Journal | None,
     progress: bool,
+    kept: KeptImages,
 ) -> ClassMeans:
     """Learns the gates of the drawn images, batch by batch."""
     classes = _class_of_position(drawn)
@@ -198,6 +193,7 @@ def _class_means(
             if journal:
                 journal.save(number, images, cdrps)
         means.add(classes[positions], cdrps)
+        kept.add(classes[positions], images)
         if progress:
             bar.update(means.images)
     return means
@@ -234,7 +230,7 @@ def learn_cdrps(
             f"images of shape {images.shape}: expected one or more, without "
             "NaN and infinite values; check how they were loaded."
         )
-    size = _batch_size(model, batch_size)
+    size = batch_size_for(model, batch_size)
     learner = GateLearner(model, method, coupling)
     balance = None
     if method.balance == "auto":
@@ -252,18 +248,6 @@ def learn_cdrps(
         kl=np.concatenate([part.kl for part in parts]),
         iteration=np.concatenate([part.iteration for part in parts]),
     )
-
-
-def default_batch_size(model: keras.Model) -> int:
-    """The largest of 128, 64, ..., 1 whose activations take at most 1 GiB."""
-    elements = sum(
-        int(np.prod([d or 1 for d in x.shape[1:]]))
-        for x in read_graph(model).tensors
-    )
-    # Float32, and about as much again for the gradients on their way back.
-    per_image = 2 * 4 * elements
-    fitting = (s for s in _BATCH_SIZES if s * per_image <= _BATCH_BYTES)
-    return next(fitting, 1)
 
 
 def _check_model(

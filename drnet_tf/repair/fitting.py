@@ -234,7 +234,7 @@ class Fitting:
         found: Solution,
     ) -> None:
         """Gives the layer its new weights; what is silent stays silent."""
-        silent = np.asarray(kernel == 0).all(1)
+        silent: np.ndarray = np.all(kernel == 0, axis=1, keepdims=False)
         new = np.where(silent[:, None], kernel, found.kernel)
         added = found.bias
         if bias is not None:

@@ -17,13 +17,10 @@ import pytest
 import tensorflow as tf
 
 import drnet_tf
-from drnet_tf.dissection import dissect as module
+from drnet_tf.dissection import batch_sizes
+from drnet_tf.dissection.batch_sizes import default_batch_size
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
-from drnet_tf.dissection.dissect import (
-    default_batch_size,
-    dissect,
-    learn_cdrps,
-)
+from drnet_tf.dissection.dissect import dissect, learn_cdrps
 from drnet_tf.dissection.sampling import draw_images
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.importance import ChannelImportance
@@ -405,9 +402,33 @@ def test_default_batch_size_follows_the_activations(monkeypatch):
     """Float32 there and back: 8 bytes for each of the net's 1022 elements."""
     elements = 8 * 8 * 3 + 3 * (8 * 8 * 6) + 6 * 6 * 5 + 5 + 3
     assert default_batch_size(net()) == 128
-    monkeypatch.setattr(module, "_BATCH_BYTES", 8 * elements * 20)
+    monkeypatch.setattr(batch_sizes, "_BATCH_BYTES", 8 * elements * 20)
     assert default_batch_size(net()) == 16
-    monkeypatch.setattr(module, "_BATCH_BYTES", 8 * elements * 16 - 1)
+    monkeypatch.setattr(batch_sizes, "_BATCH_BYTES", 8 * elements * 16 - 1)
     assert default_batch_size(net()) == 8
-    monkeypatch.setattr(module, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(batch_sizes, "_BATCH_BYTES", 1)
     assert default_batch_size(net()) == 1
+
+
+def test_images_are_kept_for_later_repairs(tmp_path):
+    found = run(keep_images=5)
+    assert found.images.shape == (3, 5, 8, 8, 3)
+    images, labels = data()
+    as_kept = images.astype(np.float16)
+    for number, kept in enumerate(found.images):
+        for image in kept:
+            (place,) = np.flatnonzero((as_kept == image).all((1, 2, 3)))
+            assert labels[place] == number
+    found.save(tmp_path / "civ.safetensors")
+    loaded = ChannelImportance.load(tmp_path / "civ.safetensors")
+    np.testing.assert_array_equal(loaded.images, found.images)
+    assert loaded.images_of(("dog", "cat")).shape == (10, 8, 8, 3)
+    assert dissected().images is None
+    assert dissected().images_of(("dog",)) is None
+    with pytest.raises(ValueError, match="keep_images: got -1"):
+        run(keep_images=-1)
+
+
+def test_the_scale_of_the_images_is_told():
+    pixels = dissected().diagnostics["pixels"]
+    assert abs(pixels["mean"]) < 0.1 and abs(pixels["std"] - 1) < 0.1

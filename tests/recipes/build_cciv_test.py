@@ -126,3 +126,27 @@ def test_a_file_in_the_place_of_the_folder_is_refused(build_cciv, tmp_path):
     (tmp_path / "small").write_text("mine", "utf-8")
     assert "cannot be written" in build_cciv("--threshold=1").error
     assert (tmp_path / "small").read_text("utf-8") == "mine"
+
+
+def test_the_small_network_is_repaired_with_images(
+    build_cciv, folder, tmp_path
+):
+    done = build_cciv(
+        "--max_drop=0",
+        "--repair=least_squares",
+        "--repair_images=4",
+        "--validation_images=4",
+        f"--data={folder / 'data'}",
+        "--preprocessing=zero_one",
+    )
+    assert done.code == 0
+    assert "repaired     by least_squares with 8 images" in done.out
+    written = json.loads((tmp_path / "small/subtask.json").read_text("utf-8"))
+    assert written["repair"]["images"] == 8
+    assert written["settings"]["repair"] == "least_squares"
+
+
+def test_a_repair_needs_images(build_cciv, tmp_path):
+    done = build_cciv("--threshold=0.5", "--repair=norms")
+    assert "--repair: got no --data, and the CIVs hold no images" in done.error
+    assert list(tmp_path.iterdir()) == []
