@@ -12,6 +12,7 @@ from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.dissection.cdrp import CDRP
 from drnet_tf.dissection.dissect import dissect, learn_cdrps
 from drnet_tf.evaluation import Evaluation, evaluate
+from drnet_tf.finetuning import Distillation, finetune
 from drnet_tf.free_sites import GateSite
 from drnet_tf.gates import apply_mask, gate_model
 from drnet_tf.importance import Cdrps, ChannelImportance
@@ -29,6 +30,7 @@ __all__ = [
     "ChannelImportance",
     "ChannelMask",
     "DRNet",
+    "Distillation",
     "Evaluation",
     "GateSite",
     "PrunedModel",
@@ -39,6 +41,7 @@ __all__ = [
     "count_masked_costs",
     "dissect",
     "evaluate",
+    "finetune",
     "gate_model",
     "gate_sites",
     "learn_cdrps",

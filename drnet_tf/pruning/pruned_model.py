@@ -129,6 +129,36 @@ def prune(
     )
 
 
+def lineage_of(
+    pruned: PrunedModel, full_model: keras.Model, caller: str
+) -> Lineage:
+    """How a pruned network stems from the full one that is given with it.
+
+    Args:
+      pruned: by `prune`, or what was made of it since.
+      full_model: the very model that was pruned.
+      caller: whose name stands in the errors.
+
+    Raises:
+      TypeError: `pruned` is no `PrunedModel`.
+      ValueError: it is that of another model, or of a dry run.
+    """
+    if not isinstance(pruned, PrunedModel):
+        raise TypeError(
+            f"{caller}: got a {type(pruned).__name__}, expected what "
+            "drnet.prune returns; pass that, not its model."
+        )
+    name = pruned.model.name  # refuses a dry run
+    lineage = pruned.lineage
+    if lineage is None or lineage.full_model() is not full_model:
+        raise ValueError(
+            f"{caller}: the pruned model '{name}' was not cut from the "
+            f"full_model given, '{getattr(full_model, 'name', full_model)}'; "
+            "pass the very model that was pruned, or prune this one."
+        )
+    return lineage
+
+
 def _check_mask(
     model: keras.Model, mask: ChannelMask, sites: tuple[GateSite, ...]
 ) -> None:

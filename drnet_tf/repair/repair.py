@@ -12,7 +12,7 @@ import numpy as np
 from drnet_tf.graph import read_graph
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
-from drnet_tf.pruning.lineage import Lineage
+from drnet_tf.pruning.pruned_model import lineage_of
 from drnet_tf.repair.activations import ArrayStore, batch_size_for
 from drnet_tf.repair.fitting import Fitting, Settings
 from drnet_tf.repair.images import check_images
@@ -80,7 +80,7 @@ def repair(
     Warns:
       UserWarning: layers have fewer samples than unknowns.
     """
-    lineage = _check_origin(pruned, full_model)
+    lineage = lineage_of(pruned, full_model, "repair")
     _check_settings(method, samples, ridge, batch_size)
     full = read_graph(full_model)
     arrays = _shuffled(check_images(full, images), seed)
@@ -142,23 +142,6 @@ def _only(method: str, plan: Plan, name: str) -> Plan:
             "it has none; pass method='least_squares'."
         )
     return dataclasses.replace(plan, refits={})
-
-
-def _check_origin(pruned: PrunedModel, full_model: keras.Model) -> Lineage:
-    if not isinstance(pruned, PrunedModel):
-        raise TypeError(
-            f"repair: got a {type(pruned).__name__}, expected what "
-            "drnet.prune returns; pass that, not its model."
-        )
-    name = pruned.model.name  # refuses a dry run
-    lineage = pruned.lineage
-    if lineage is None or lineage.full_model() is not full_model:
-        raise ValueError(
-            f"repair: the pruned model '{name}' was not cut from the "
-            f"full_model given, '{getattr(full_model, 'name', full_model)}'; "
-            "pass the very model that was pruned, or prune this one."
-        )
-    return lineage
 
 
 def _check_settings(

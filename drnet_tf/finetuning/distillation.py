@@ -1,0 +1,266 @@
+"""`finetune`: the pruned network trained on the full network's answers."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.classifier import find_classifier, log_probabilities
+from drnet_tf.finetuning.augmentation import shift_and_flip
+from drnet_tf.finetuning.images import TrainingImages
+from drnet_tf.graph import read_graph
+from drnet_tf.progress import DelayedBar
+from drnet_tf.pruning import PrunedModel
+from drnet_tf.pruning.pruned_model import lineage_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Distillation:
+    """How a pruned network is trained.
+
+    The loss of an image with the full network's sub-task scores z and the
+    pruned one's y is
+
+        (1 - w) T^2 KL(softmax(z / T) || softmax(y / T)) + w CE(label, y)
+
+    (Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network").
+
+    Attributes:
+      epochs: passes over the images, 1 or more.
+      batch_size: images of a step.
+      learning_rate: at the start; it falls to 0 along half a cosine.
+      momentum: of SGD, Nesterov's.
+      temperature: T, > 0.
+      label_weight: w, from 0 to 1; above 0 the images need labels.
+      augment: whether images are shifted by up to an eighth and mirrored.
+      patience: epochs without a better validation after which training ends.
+      dtype_policy: e.g. "mixed_bfloat16"; None: the network's own.
+      seed: of the order and of the augmentation.
+    """
+
+    epochs: int = 1
+    batch_size: int = 128
+    learning_rate: float = 0.02
+    momentum: float = 0.9
+    temperature: float = 2.0
+    label_weight: float = 0.0
+    augment: bool = True
+    patience: int = 3
+    dtype_policy: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"finetune: {name} is {getattr(self, name)}, expected at "
+                    f"least {least}."
+                )
+        for name in ("learning_rate", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"finetune: {name} is {getattr(self, name)}, expected a "
+                    "number above 0."
+                )
+        if not 0 <= self.label_weight <= 1:
+            raise ValueError(
+                f"finetune: label_weight is {self.label_weight}, expected a "
+                "number from 0 to 1."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetunedModel(PrunedModel):
+    """A pruned network after training.
+
+    Attributes:
+      history: the losses of every epoch; with validation data also "accuracy",
+        a fraction, whose first entry is that of the network as it was given.
+      best_epoch: whose weights the model has; 0: those it was given with.
+    """
+
+    history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    best_epoch: int = 0
+
+
+def finetune(
+    pruned: PrunedModel,
+    full_model: keras.Model,
+    dataset: Any,
+    settings: Distillation | None = None,
+    *,
+    validation_data: Any = None,
+    progress: bool = True,
+    **options: Any,
+) -> PrunedModel:
+    """Trains a pruned network to answer as the full one does.
+
+    Args:
+      pruned: by `prune(full_model, ..., classes=...)`, repaired or not; it is
+        not changed.
+      full_model: the network it was cut from; it is not changed.
+      dataset: training images of the sub-task as the network expects them:
+        `(N, ...)` images alone; or anything `datasets.batches` takes, labels
+        numbered as the full network's outputs: images of other classes are
+        left out.
+      settings: see `Distillation`.
+      validation_data: images with labels, not of the dataset: after each epoch
+        the accuracy is measured, and the best weights are kept.
+      progress: whether to show a bar if it takes long.
+      **options: fields of `settings` that differ from it: `epochs=3`.
+
+    Returns:
+      A `FinetunedModel` of the same shape.
+
+    Raises:
+      TypeError: not a pruned network, or not a dataset.
+      ValueError: it stems from another network, settings or images do not suit.
+    """
+    settings = dataclasses.replace(settings or Distillation(), **options)
+    rows = _rows(pruned, full_model)
+    images = TrainingImages.of(dataset, rows, settings.label_weight > 0)
+    validation = None
+    if validation_data is not None:
+        validation = TrainingImages.of(validation_data, rows, True)
+    small = _with_policy(pruned.model, settings.dtype_policy)
+    history, best, weights = _train(
+        small,
+        _teacher(full_model, rows),
+        images,
+        validation,
+        settings,
+        progress,
+    )
+    model = _with_policy(pruned.model, None)
+    model.set_weights(weights)
+    return FinetunedModel(pruned.report, model, pruned.lineage, history, best)
+
+
+def _train(
+    small: keras.Model,
+    teacher: Callable[[np.ndarray], np.ndarray],
+    images: TrainingImages,
+    validation: TrainingImages | None,
+    settings: Distillation,
+    progress: bool,
+) -> tuple[dict[str, list[float]], int, list[np.ndarray]]:
+    """The history, the best epoch, and its weights."""
+    steps = -(-len(images) // settings.batch_size)
+    _compile(small, settings, steps)
+    generator = np.random.default_rng(settings.seed)
+    history: dict[str, list[float]] = {"loss": []}
+    best, weights = 0, small.get_weights()
+    if validation is not None:
+        history["accuracy"] = [validation.accuracy(small)]
+    bar = DelayedBar(settings.epochs * steps, "step") if progress else None
+    for epoch in range(1, settings.epochs + 1):
+        losses = []
+        for x, y in _batches(images, teacher, settings, generator):
+            losses.append(float(small.train_on_batch(x, y)))
+            if bar:
+                bar.update((epoch - 1) * steps + len(losses))
+        history["loss"].append(float(np.mean(losses)))
+        if validation is None:
+            best, weights = epoch, small.get_weights()
+            continue
+        history["accuracy"].append(validation.accuracy(small))
+        if history["accuracy"][epoch] > history["accuracy"][best]:
+            best, weights = epoch, small.get_weights()
+        elif epoch - best >= settings.patience:
+            break
+    if bar:
+        bar.close()
+    return history, best, weights
+
+
+def _compile(small: keras.Model, settings: Distillation, steps: int) -> None:
+    schedule = keras.optimizers.schedules.CosineDecay(
+        settings.learning_rate, settings.epochs * steps
+    )
+    small.compile(
+        keras.optimizers.SGD(schedule, settings.momentum, nesterov=True),
+        loss=_loss(settings, find_classifier(small).probabilities),
+        jit_compile=False
+        if keras.backend.backend() == "tensorflow"
+        else "auto",
+    )
+
+
+def _loss(settings: Distillation, probabilities: bool) -> Callable[..., Any]:
+    """The loss of targets `(batch, 2 k)`: log-probabilities, one-hot labels."""
+    ops, heat, weight = keras.ops, settings.temperature, settings.label_weight
+
+    def loss(targets: Any, outputs: Any) -> Any:
+        outputs = ops.cast(outputs, "float32")
+        scores = log_probabilities(outputs, probabilities)
+        goal, labels = ops.split(ops.cast(targets, "float32"), 2, axis=-1)
+        wanted = ops.softmax(goal / heat, axis=-1)
+        gap = ops.log_softmax(goal / heat, axis=-1) - ops.log_softmax(
+            scores / heat, axis=-1
+        )
+        divergence = heat**2 * ops.sum(wanted * gap, axis=-1)
+        entropy = -ops.sum(labels * ops.log_softmax(scores, axis=-1), axis=-1)
+        return (1 - weight) * divergence + weight * entropy
+
+    return loss
+
+
+def _batches(
+    images: TrainingImages,
+    teacher: Callable[[np.ndarray], np.ndarray],
+    settings: Distillation,
+    generator: np.random.Generator,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images and targets of one epoch; the full network sees the same ones."""
+    for x, labels in images.shuffled(settings.batch_size, generator):
+        if settings.augment and x.ndim == 4:
+            x = shift_and_flip(x, generator)
+        yield x, np.concatenate([teacher(x), labels], axis=-1)
+
+
+def _teacher(
+    full_model: keras.Model, rows: Sequence[int]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Images -> the full network's log-probabilities of the sub-task."""
+    probabilities = find_classifier(full_model).probabilities
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        outputs = keras.ops.convert_to_tensor(
+            full_model.predict_on_batch(images)
+        )
+        scores = log_probabilities(outputs, probabilities)
+        return keras.ops.convert_to_numpy(scores)[:, rows]
+
+    return answer
+
+
+def _with_policy(model: keras.Model, policy: str | None) -> keras.Model:
+    """A copy of a network, computing by a policy if one is given."""
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        config = copy.deepcopy(layer.get_config())
+        if policy is not None and "dtype" in config:
+            config["dtype"] = policy
+        return type(layer).from_config(config)
+
+    made = keras.models.clone_model(model, clone_function=clone)
+    made.set_weights(model.get_weights())
+    return made
+
+
+def _rows(pruned: PrunedModel, full_model: keras.Model) -> list[int]:
+    """Which outputs of the full network the pruned one has."""
+    lineage = lineage_of(pruned, full_model, "finetune")
+    model = pruned.model
+    origin = lineage.origins.get(read_graph(model).outputs[0])
+    if origin is None or origin.axis != -1:
+        raise ValueError(
+            f"finetune: the outputs of '{model.name}' cannot be matched with "
+            "those of the full network; expected class scores on the last axis."
+        )
+    return origin.channels.tolist()

@@ -1,0 +1,87 @@
+"""The images of a fine-tuning, held in memory, in random order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.datasets import batches
+
+_READ = 256  # images read at a time
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """Images of a sub-task.
+
+    Attributes:
+      images: `(N, ...)`.
+      labels: `(N, k)` float32, one-hot; zeros where there are none.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def of(
+        cls, dataset: Any, rows: Sequence[int], needs_labels: bool
+    ) -> TrainingImages:
+        """Reads a dataset.
+
+        Args:
+          dataset: images alone as an array, or see `datasets.batches`.
+          rows: of the full network's outputs; images of others are left out.
+          needs_labels: whether images alone are refused.
+
+        Raises:
+          ValueError: labels are missing, or no image is of the sub-task.
+        """
+        if isinstance(dataset, np.ndarray):
+            if needs_labels:
+                raise ValueError(
+                    "finetune: got images without labels, expected (images, "
+                    "labels); or pass label_weight=0."
+                )
+            pairs = batches((dataset, np.zeros(len(dataset), int)), _READ)
+            images = np.concatenate([x for x, _ in pairs])
+            return cls(images, np.zeros((len(images), len(rows)), "float32"))
+        parts, found = [], []
+        for images, labels in batches(dataset, _READ):
+            own = np.isin(labels, list(rows))
+            parts.append(images[own])
+            found.append(labels[own])
+        numbers = np.concatenate(found)
+        if not len(numbers):
+            raise ValueError(
+                f"finetune: no image has one of the labels {list(rows)}, the "
+                "rows of the sub-task's classes; pass images of them."
+            )
+        hot = numbers[:, None] == np.asarray(rows)
+        return cls(np.concatenate(parts), hot.astype("float32"))
+
+    def shuffled(
+        self, batch_size: int, generator: np.random.Generator
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches of images and labels in random order, every image once."""
+        order = generator.permutation(len(self))
+        for start in range(0, len(self), batch_size):
+            rows = order[start : start + batch_size]
+            yield self.images[rows], self.labels[rows]
+
+    def accuracy(self, model: keras.Model) -> float:
+        """Share of the images whose highest output is their label's."""
+        right = 0
+        for start in range(0, len(self), _READ):
+            part = slice(start, start + _READ)
+            outputs = model.predict_on_batch(self.images[part])
+            right += int(
+                (outputs.argmax(-1) == self.labels[part].argmax(-1)).sum()
+            )
+        return right / len(self)

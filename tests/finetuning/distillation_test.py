@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from drnet_tf.finetuning import Distillation, finetune
+from drnet_tf.finetuning.augmentation import shift_and_flip
+from drnet_tf.masks import ChannelMask
+from drnet_tf.pruning import PrunedModel, prune
+from drnet_tf.sites import gate_sites
+
+ROWS = (2, 0)
+
+
+def _network(softmax: bool = False) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(12, 3, use_bias=False, name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(name="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, name="scores"),
+        ],
+        name="net",
+    )
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([9 * kernel, bias])
+    if softmax:
+        inputs = keras.Input((8, 8, 3))
+        model = keras.Sequential(
+            [inputs, *model.layers, layers.Softmax()], name="net"
+        )
+    return model
+
+
+def _images(count: int = 256) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    colours = generator.normal(0, 1, (count, 1, 1, 3))
+    noise = generator.normal(0, 0.5, (count, 8, 8, 3))
+    return (colours + noise).astype("float32")
+
+
+def _pruned(model: keras.Model) -> PrunedModel:
+    (site,) = gate_sites(model)
+    keep = np.arange(site.channels) % 3 == 0
+    return prune(model, ChannelMask({site.name: keep}), classes=ROWS)
+
+
+def _log_softmax(scores: np.ndarray) -> np.ndarray:
+    scores = scores - scores.max(-1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+
+
+def _divergence(small: keras.Model, full: keras.Model, x: np.ndarray) -> float:
+    """Mean KL of the sub-task's softmax, by NumPy."""
+    goal = _log_softmax(full.predict(x, verbose=0)[:, list(ROWS)])
+    found = _log_softmax(small.predict(x, verbose=0))
+    return float((np.exp(goal) * (goal - found)).sum(-1).mean())
+
+
+def test_the_pruned_network_learns_the_full_ones_answers() -> None:
+    model, x = _network(), _images()
+    pruned = _pruned(model)
+    full_before = [w.copy() for w in model.get_weights()]
+    small_before = [w.copy() for w in pruned.model.get_weights()]
+    tuned = finetune(pruned, model, x, epochs=8, batch_size=32)
+    before = _divergence(pruned.model, model, x)
+    assert _divergence(tuned.model, model, x) < before / 3
+    assert tuned.report is pruned.report
+    assert len(tuned.history["loss"]) == tuned.best_epoch == 8
+    for old, new in zip(full_before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    for old, new in zip(small_before, pruned.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert [w.shape for w in tuned.model.get_weights()] == [
+        w.shape for w in small_before
+    ]
+
+
+def test_probabilities_are_distilled_like_logits() -> None:
+    model, x = _network(softmax=True), _images()
+    plain = _network()
+    settings = Distillation(epochs=2, batch_size=64)
+    weights = [
+        finetune(_pruned(m), m, x, settings).model.get_weights()
+        for m in (model, plain)
+    ]
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_a_seed_gives_the_same_bytes() -> None:
+    model, x = _network(), _images()
+    runs = [
+        finetune(_pruned(model), model, x, seed=seed).model.get_weights()
+        for seed in (3, 3, 4)
+    ]
+    assert all(
+        a.tobytes() == b.tobytes() for a, b in zip(*runs[:2], strict=True)
+    )
+    assert not all(
+        np.array_equal(a, b) for a, b in zip(runs[0], runs[2], strict=True)
+    )
+
+
+def test_labels_are_learned_and_other_classes_left_out() -> None:
+    """Labels that contradict the full network win where they alone count."""
+    model, x = _network(), _images()
+    full = model.predict(x, verbose=0)[:, list(ROWS)].argmax(-1)
+    wrong = np.array(ROWS)[1 - full]
+    wrong[:50] = 1  # not of the sub-task
+    tuned = finetune(
+        _pruned(model),
+        model,
+        (x, wrong),
+        epochs=20,
+        batch_size=32,
+        learning_rate=0.2,
+        label_weight=1.0,
+        augment=False,
+    )
+    found = np.array(ROWS)[tuned.model.predict(x[50:], verbose=0).argmax(-1)]
+    assert (found == wrong[50:]).mean() > 0.9
+
+
+def test_the_best_epoch_on_validation_images_is_kept() -> None:
+    model, x = _network(), _images()
+    labels = np.array(ROWS)[
+        model.predict(x, verbose=0)[:, list(ROWS)].argmax(-1)
+    ]
+    pruned = _pruned(model)
+    tuned = finetune(
+        pruned,
+        model,
+        x,
+        epochs=30,
+        learning_rate=50.0,  # spoils the network at once
+        patience=2,
+        validation_data=(x, labels),
+    )
+    accuracies = tuned.history["accuracy"]
+    assert len(accuracies) < 31  # stopped early
+    assert tuned.best_epoch == int(np.argmax(accuracies))
+    found = np.array(ROWS)[tuned.model.predict(x, verbose=0).argmax(-1)]
+    assert (found == labels).mean() == accuracies[tuned.best_epoch]
+    assert accuracies[0] == pytest.approx(
+        (
+            np.array(ROWS)[pruned.model.predict(x, verbose=0).argmax(-1)]
+            == labels
+        ).mean()
+    )
+
+
+def test_mixed_precision_trains_and_gives_float32_back() -> None:
+    model, x = _network(), _images()
+    pruned = _pruned(model)
+    tuned = finetune(
+        pruned, model, x, epochs=8, batch_size=32, dtype_policy="mixed_bfloat16"
+    )
+    before = _divergence(pruned.model, model, x)
+    assert _divergence(tuned.model, model, x) < before / 3
+    assert {layer.compute_dtype for layer in tuned.model.layers} == {"float32"}
+
+
+def test_images_are_shifted_and_mirrored() -> None:
+    images = np.arange(2 * 16 * 16, dtype="float32").reshape(2, 16, 16, 1)
+    seen = shift_and_flip(
+        np.repeat(images, 200, axis=0), np.random.default_rng(0)
+    )
+    assert seen.shape == (400, 16, 16, 1)
+    first = {int(x) for x in seen[:200, 8, 8, 0]}
+    rows, columns = {x // 16 for x in first}, {x % 16 for x in first}
+    assert rows == {6, 7, 8, 9, 10}
+    # Columns 6 to 10, and those of the mirror image, 5 to 9.
+    assert columns == {5, 6, 7, 8, 9, 10}
+    inside = seen[0, 4:12, 4:12, 0]
+    steps = np.unique(np.diff(inside, axis=1))
+    assert steps.tolist() in ([1.0], [-1.0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"epochs": 0}, "epochs is 0, expected at least 1"),
+        ({"temperature": 0.0}, "temperature is 0.0"),
+        ({"label_weight": 2.0}, "label_weight is 2.0"),
+        ({"label_weight": 0.5}, "got images without labels"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    settings: dict[str, float], words: str
+) -> None:
+    model = _network()
+    with pytest.raises(ValueError, match=words):
+        finetune(_pruned(model), model, _images(8), **settings)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    model, x = _network(), _images(8)
+    with pytest.raises(ValueError, match="was not cut from the full_model"):
+        finetune(_pruned(model), _network(), x)
+    with pytest.raises(TypeError, match="got a Sequential, expected what"):
+        finetune(model, model, x)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"none|no image has one of the label"):
+        finetune(_pruned(model), model, (x, np.ones(8, int)))
