@@ -29,7 +29,7 @@ RANKS = {
         "cost_records",
     },
     1: {"channels", "importance", "channel_gate"},
-    2: {"free_sites", "tied_sites", "sites", "rules", "masks"},
+    2: {"free_sites", "tied_sites", "sites", "rules", "masks", "width_masks"},
     3: {"gates", "call_costs", "running", "costs", "fingerprints"},
     4: {
         "classifier",
@@ -58,6 +58,8 @@ SIDEWAYS = {
     ("sites", "free_sites"),
     ("sites", "tied_sites"),
     ("masks", "rules"),
+    ("width_masks", "masks"),
+    ("width_masks", "rules"),
     ("running", "call_costs"),
     ("costs", "call_costs"),
     ("costs", "running"),

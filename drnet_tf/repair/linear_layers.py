@@ -214,19 +214,26 @@ _FAMILIES: dict[type[keras.Layer], type[LinearLayer]] = {
 }
 
 
-def linear_layer(operation: keras.Operation) -> LinearLayer | None:
-    """The operation as x W + b; None for another one, or a subclass of these.
+def is_linear(operation: keras.Operation) -> bool:
+    """Whether an operation can be written as x W + b; no subclass of one."""
+    return type(operation) in _FAMILIES
+
+
+def linear_layer(operation: keras.Operation) -> LinearLayer:
+    """The operation as x W + b.
+
+    Raises:
+      TypeError: it is another one; see `is_linear`.
 
     Example:
       >>> dense = keras.layers.Dense(2)
       >>> dense.build((None, 3))
       >>> linear_layer(dense).kernel().shape
       (1, 3, 2)
-      >>> linear_layer(keras.layers.ReLU()) is None
-      True
     """
-    family = _FAMILIES.get(type(operation))
-    return family(operation) if family else None
+    if not is_linear(operation):
+        raise TypeError(f"{type(operation).__name__}: not linear in weights.")
+    return _FAMILIES[type(operation)](operation)
 
 
 def _numpy(variable: keras.Variable) -> np.ndarray:

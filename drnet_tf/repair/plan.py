@@ -11,7 +11,7 @@ import numpy as np
 from drnet_tf.graph import Call, Graph
 from drnet_tf.operations import is_a
 from drnet_tf.pruning.lineage import Lineage, Origin
-from drnet_tf.repair.linear_layers import linear_layer
+from drnet_tf.repair.linear_layers import is_linear
 
 # What hands a tensor on unchanged at inference.
 _PASSING = (
@@ -129,7 +129,7 @@ class _Planner:
         if isinstance(call.operation, keras.layers.BatchNormalization):
             known = call.inputs[0] in self._origins
             return "" if known else "what it reads has no origin"
-        if linear_layer(call.operation) is None:
+        if not is_linear(call.operation):
             return f"a {type(call.operation).__name__} is not refitted"
         origin = self._origins.get(call.outputs[0])
         maker = self._makers.get(origin.tensor) if origin else None

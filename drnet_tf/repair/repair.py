@@ -9,14 +9,15 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from drnet_tf.graph import read_graph
+from drnet_tf.graph import Graph, read_graph
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.pruned_model import lineage_of
 from drnet_tf.repair.activations import ArrayStore, batch_size_for
-from drnet_tf.repair.fitting import Fitting, Settings
+from drnet_tf.repair.fitting import Fitting
 from drnet_tf.repair.images import check_images
 from drnet_tf.repair.plan import Plan, make_plan
+from drnet_tf.repair.reference import Images, Reference
 from drnet_tf.repair.report import RepairedModel, RepairReport
 
 METHODS = ("least_squares", "norms")
@@ -38,7 +39,7 @@ def repair(
     max_bytes: int = MAX_BYTES,
     seed: int = 0,
     progress: bool = True,
-) -> PrunedModel:
+) -> RepairedModel:
     """Gives a pruned network new weights, from images without labels.
 
     A mask is 0 or 1; what the other channels gave is missing in all that is
@@ -80,44 +81,101 @@ def repair(
     Warns:
       UserWarning: layers have fewer samples than unknowns.
     """
-    lineage = lineage_of(pruned, full_model, "repair")
-    _check_settings(method, samples, ridge, batch_size)
+    (repaired,) = repair_all(
+        [(pruned, method)],
+        full_model,
+        images,
+        samples=samples,
+        ridge=ridge,
+        batch_size=batch_size,
+        max_bytes=max_bytes,
+        seed=seed,
+        progress=progress,
+    )
+    return repaired
+
+
+def repair_all(
+    pruned: Sequence[tuple[PrunedModel, str]],
+    full_model: keras.Model,
+    images: np.ndarray | Sequence[np.ndarray],
+    *,
+    samples: int = SAMPLES,
+    ridge: float | None = None,
+    batch_size: int | None = None,
+    max_bytes: int = MAX_BYTES,
+    seed: int = 0,
+    progress: bool = True,
+) -> list[RepairedModel]:
+    """Repairs several networks cut from one, which is run once for all.
+
+    Args:
+      pruned: networks and the method for each.
+      full_model, images and all others: as for `repair`.
+
+    Returns:
+      The same networks as `repair` gives for each.
+    """
+    lineages = [lineage_of(x, full_model, "repair") for x, _ in pruned]
+    for _, method in pruned:
+        _check_settings(method, samples, ridge, batch_size)
     full = read_graph(full_model)
     arrays = _shuffled(check_images(full, images), seed)
-    small_model = _copied(pruned.model)
-    small = read_graph(small_model)
-    plan = _only(method, make_plan(full, small, lineage), small_model.name)
-    size = batch_size or batch_size_for(full)
-    count = len(arrays[0])
-    batches = [slice(i, i + size) for i in range(0, count, size)]
-    with ArrayStore(max_bytes) as store:
-        fitting = Fitting(
-            full,
-            small,
-            plan,
-            arrays,
-            batches,
-            Settings(samples, (ridge,) if ridge else RIDGES, seed),
-            store,
+    models = [_copied(x.model) for x, _ in pruned]
+    graphs = [read_graph(x) for x in models]
+    plans = [
+        _only(method, make_plan(full, graph, lineage), x.model.name)
+        for (x, method), graph, lineage in zip(
+            pruned, graphs, lineages, strict=True
         )
-        _run(fitting, len(batches), len(small.calls), progress)
-    report = RepairReport(
-        method, count, tuple(fitting.layers), tuple(plan.norms), plan.left
-    )
-    _warn_of_few_samples(report)
-    return RepairedModel(pruned.report, small_model, lineage, report)
+    ]
+    size = batch_size or batch_size_for(full)
+    batches = [slice(i, i + size) for i in range(0, len(arrays[0]), size)]
+    drawn = Images(arrays, batches, samples, seed)
+    ridges = (ridge,) if ridge else RIDGES
+    found = []
+    with ArrayStore(max_bytes) as store:
+        reference = Reference(full, plans, drawn, store)
+        fittings = [
+            Fitting(graph, plan, reference, drawn, ridges, store)
+            for graph, plan in zip(graphs, plans, strict=True)
+        ]
+        _run(reference, fittings, graphs, len(batches), progress)
+    for (network, method), model, lineage, plan, fitting in zip(
+        pruned, models, lineages, plans, fittings, strict=True
+    ):
+        report = RepairReport(
+            method,
+            len(drawn),
+            tuple(fitting.layers),
+            tuple(plan.norms),
+            plan.left,
+        )
+        _warn_of_few_samples(report)
+        found.append(RepairedModel(network.report, model, lineage, report))
+    return found
 
 
-def _run(fitting: Fitting, batches: int, calls: int, progress: bool) -> None:
-    # The pruned network, its sums included, takes about as long as the full.
-    bar = DelayedBar(2 * batches, "step") if progress else None
-    for number in fitting.read_full():
-        if bar:
+def _run(
+    reference: Reference,
+    fittings: Sequence[Fitting],
+    graphs: Sequence[Graph],
+    batches: int,
+    progress: bool,
+) -> None:
+    # A pruned network, its sums included, takes about as long as the full one.
+    bar = DelayedBar((1 + len(fittings)) * batches, "step")
+    for number in reference.read():
+        if progress:
             bar.update(number + 1)
-    for number in fitting.refit_small():
-        if bar:
-            bar.update(batches + (number + 1) * batches // calls)
-    if bar:
+    for turn, (fitting, graph) in enumerate(
+        zip(fittings, graphs, strict=True), 1
+    ):
+        for number in fitting.run():
+            share = (number + 1) / len(graph.calls)
+            if progress:
+                bar.update(int((turn + share) * batches))
+    if progress:
         bar.close()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from drnet_tf.repair.linear_layers import linear_layer
+from drnet_tf.repair.linear_layers import is_linear, linear_layer
 from drnet_tf.repair.patches import draw_places, gather
 
 IMAGE, ROW, BLOCK, SMALL = (9, 8, 6), (11, 6), (4, 5, 6, 4), (5, 4, 6)
@@ -93,7 +93,6 @@ def test_outputs_are_samples_times_kernel(name: str, per_image: int) -> None:
     )
     outputs = keras.ops.convert_to_numpy(layer(images))
     linear = linear_layer(layer)
-    assert linear is not None
     sizes = linear.spatial(outputs.shape)
     places = draw_places(3, sizes, per_image, generator)
     samples = linear.samples(images, places, sizes)
@@ -114,7 +113,6 @@ def test_kernel_and_arrays_are_each_others_inverse(name: str) -> None:
     layer.set_weights(before)
     before = layer.get_weights()
     linear = linear_layer(layer)
-    assert linear is not None
     linear.set_weights(linear.kernel(), linear.bias())
     for old, new in zip(before, layer.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -124,8 +122,10 @@ def test_subclasses_and_other_layers_are_no_linear_layers() -> None:
     class Odd(layers.Conv2D):
         pass
 
-    assert linear_layer(Odd(3, 3)) is None
-    assert linear_layer(layers.BatchNormalization()) is None
+    assert not is_linear(Odd(3, 3))
+    assert not is_linear(layers.BatchNormalization())
+    with pytest.raises(TypeError, match="Odd: not linear"):
+        linear_layer(Odd(3, 3))
 
 
 def test_places_are_spread_and_each_is_taken_once() -> None:

@@ -9,8 +9,10 @@ import pytest
 from keras import layers
 
 from drnet_tf.masks import ChannelMask
-from drnet_tf.pruning import PrunedModel, prune
+from drnet_tf.pruning import prune
 from drnet_tf.repair import repair
+from drnet_tf.repair.repair import repair_all
+from drnet_tf.repair.report import RepairedModel
 from drnet_tf.sites import gate_sites
 
 
@@ -110,7 +112,7 @@ def _everything(model: keras.Model) -> ChannelMask:
     )
 
 
-def _quietly(*args: object, **kwargs: object) -> PrunedModel:
+def _quietly(*args: object, **kwargs: object) -> RepairedModel:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return repair(*args, **kwargs)  # type: ignore[arg-type]
@@ -407,3 +409,23 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             repair(pruned, model, _images(), **settings)
+
+
+def test_several_networks_are_repaired_as_each_alone() -> None:
+    model = _randomized(_residual())
+    networks = [prune(model, _mask(model, seed)) for seed in (0, 1)]
+    jobs = [
+        (network, method)
+        for network in networks
+        for method in ("least_squares", "norms")
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        together = repair_all(jobs, model, _images())
+    for (network, method), found in zip(jobs, together, strict=True):
+        alone = _quietly(network, model, _images(), method)
+        assert found.repair.method == method
+        for a, b in zip(
+            alone.model.get_weights(), found.model.get_weights(), strict=True
+        ):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,66 @@
+"""Masks with a given number of channels at every site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from drnet_tf.importance import ChannelImportance
+from drnet_tf.masks import ChannelMask
+from drnet_tf.names import check_channels
+from drnet_tf.rules import subtask_scores
+
+
+def mask_of_widths(
+    importance: ChannelImportance,
+    classes: Sequence[str],
+    widths: Mapping[str, int],
+    rule: str = "mean",
+) -> ChannelMask:
+    """Keeps the best channels of every site, as many as asked for.
+
+    Args:
+      importance: scores by class.
+      classes: the sub-task.
+      widths: channels to keep by site, from 0 to the site's own.
+      rule: how classes are combined, see `rules.subtask_scores`.
+
+    Returns:
+      A mask; ties go to the lower index.
+
+    Raises:
+      ValueError: an unknown class or rule, other sites, or a width that a site
+        does not have.
+
+    Example:
+      >>> importance = ChannelImportance(
+      ...     {"relu": np.array([[0.9, 0.0, 0.1]])}, ("cat",), "by hand"
+      ... )
+      >>> mask_of_widths(importance, ("cat",), {"relu": 2})["relu"].tolist()
+      [True, False, True]
+    """
+    scores = subtask_scores(importance, classes, rule)
+    check_channels(
+        "widths", dict.fromkeys(widths, 0), dict.fromkeys(scores, 0), "given"
+    )
+    keep = {}
+    for site, own in scores.items():
+        if not 0 <= widths[site] <= own.size:
+            raise ValueError(
+                f"widths, site '{site}': got {widths[site]} channels, expected "
+                f"0 to {own.size}."
+            )
+        order = np.argsort(-own, kind="stable")
+        keep[site] = np.zeros(own.size, bool)
+        keep[site][order[: widths[site]]] = True
+    return ChannelMask(
+        keep,
+        tuple(classes),
+        {
+            "method": importance.method,
+            "fingerprint": importance.fingerprint,
+            "rule": rule,
+            "widths": dict(widths),
+        },
+    )
