@@ -45,7 +45,7 @@ RANKS = {
     6: {"budgets", "finetuning", "repair", "survey"},
     7: {"subnetworks"},
     8: {"subtasks"},
-    9: {"table_study", "coupling_study"},
+    9: {"table_study", "coupling_study", "repair_study"},
     10: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}

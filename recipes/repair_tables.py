@@ -1,0 +1,177 @@
+"""What repair gives back: all pairs and triples, at several sizes.
+
+Reads: a `.keras` classifier (`--model`), its CIVs (`--civ`, by build_civ.py)
+and its images (`--data`, `--preprocessing`): training images for the repair,
+without labels, test images for the final figures; nothing is chosen on those.
+Writes: `--output`, a JSON with settings, a row for each sub-task and the means;
+beside it `<name>.md`, the means as a table, and `<name>.svg`, the drop of
+accuracy against the parameters that are left. `<output>.work` holds the rows of
+a run that was stopped, which goes on there; it is removed in the end.
+
+Every mask is compared with random, magnitude and activation masks of the same
+width at every site (`--compare`), hard and repaired. Example:
+  python recipes/repair_tables.py --model=vgg16.keras --data=cifar10 \
+    --civ=vgg16_civ.safetensors --preprocessing=cifar10 --output=repair.json
+
+VGG16: about a minute for each sub-task on 2 cores, three with --distil.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import data_flags
+import running
+from absl import flags
+
+if TYPE_CHECKING:
+    from drnet_tf.importance import ChannelImportance
+    from drnet_tf.repair_study import RepairStudy
+
+_MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
+_CIV = flags.DEFINE_string("civ", None, "Its CIVs.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON to write.", required=True)
+_BUDGETS = flags.DEFINE_list(
+    "budgets",
+    ["0.35", "0.22", "0.15", "0.09", "0.05", "0.03"],
+    "Shares of the parameters.",
+)
+_SIZES = flags.DEFINE_list("sizes", ["2", "3"], "Classes of a sub-task.")
+_STEP = flags.DEFINE_integer("every", 1, "Takes each n-th sub-task only.", 1)
+_COMPARE = flags.DEFINE_bool("compare", True, "Other selections, too.")
+_DISTIL = flags.DEFINE_bool("distil", False, "One epoch of distillation, too.")
+_TEST = flags.DEFINE_integer("test_images", 500, "Test images of each class.")
+_REPAIR = flags.DEFINE_integer("repair_images", 200, "Images of each class.")
+_TRAIN = flags.DEFINE_integer(
+    "train_images", 1000, "Training images of each class for --distil."
+)
+_RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
+_SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
+_FLAGS = (
+    _MODEL, _CIV, _OUTPUT, _BUDGETS, _SIZES, _STEP, _COMPARE, _DISTIL, _TEST,
+    _REPAIR, _TRAIN, _RULE, _SEED,
+)  # fmt: skip
+
+
+def main() -> None:
+    from drnet_tf.artifacts import check_writable, write_json, write_text
+    from drnet_tf.importance import ChannelImportance
+    from drnet_tf.repair_study import summarise
+    from drnet_tf.reporting.repair_report import repair_curves, repair_table
+
+    output = Path(_OUTPUT.value)
+    paths = [output.with_suffix(x) for x in (".json", ".md", ".svg")]
+    for path in paths:
+        check_writable(path)
+    importance = ChannelImportance.load(_CIV.value)
+    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
+    for name in ("model", "civ", "output"):
+        settings[name] = Path(settings[name]).name
+    settings.pop("data_dir")
+    settings["fingerprint"] = importance.fingerprint
+    rows = _rows(importance, settings)
+    means = summarise(rows)
+    write_json(paths[0], {"settings": settings, "means": means, "rows": rows})
+    write_text(paths[1], f"# {output.stem}\n\n{repair_table(means)}\n")
+    write_text(paths[2], repair_curves(means))
+    _work_file().unlink(missing_ok=True)
+    print(repair_table(means))
+
+
+def _rows(
+    importance: ChannelImportance, settings: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """All rows, those of an earlier run included."""
+    from drnet_tf.progress import DelayedBar
+    from drnet_tf.survey import all_subtasks
+
+    subtasks = [
+        classes
+        for size in map(int, _SIZES.value)
+        for classes in all_subtasks(importance.class_names, size)[
+            :: _STEP.value
+        ]
+    ]
+    done = _done_before(settings)
+    missing = [x for x in subtasks if x not in done]
+    print(f"{len(subtasks)} sub-tasks, {len(missing)} to do", flush=True)
+    if not missing:
+        return [done[x] for x in subtasks]
+    study = _study(importance)
+    bar = DelayedBar(len(missing), "sub-task")
+    for number, classes in enumerate(missing, 1):
+        done[classes] = study.row(classes)
+        with _work_file().open("a", encoding="utf-8") as file:
+            print(json.dumps(done[classes]), file=file)
+        bar.update(number)
+    return [done[x] for x in subtasks]
+
+
+def _study(importance: ChannelImportance) -> RepairStudy:
+    import keras
+
+    from drnet_tf.dissection.baselines import (
+        activation_importance,
+        magnitude_importance,
+        random_importance,
+    )
+    from drnet_tf.repair_study import RepairStudy, StudySettings
+
+    model = keras.models.load_model(_MODEL.value, compile=False)
+    names, seed = importance.class_names, _SEED.value
+    count = max(_REPAIR.value, _TRAIN.value if _DISTIL.value else 0)
+    train = data_flags.load(model, "train", count, seed, names)
+    test = data_flags.load(model, "test", _TEST.value, seed, names)
+    others = {}
+    if _COMPARE.value:
+        few = train.take(min(100, count), seed=seed)
+        others = {
+            "random": random_importance(importance, seed),
+            "magnitude": magnitude_importance(model, importance),
+            "activation": activation_importance(model, importance, few),
+        }
+    return RepairStudy(
+        model,
+        importance,
+        others,
+        train,
+        test,
+        StudySettings(
+            tuple(map(float, _BUDGETS.value)),
+            _RULE.value,
+            _REPAIR.value,
+            _DISTIL.value,
+            seed,
+        ),
+    )
+
+
+def _work_file() -> Path:
+    return Path(f"{_OUTPUT.value}.work")
+
+
+def _done_before(
+    settings: dict[str, Any],
+) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Rows of a run with the same settings that was stopped."""
+    path = _work_file()
+    plan = json.dumps(
+        {k: v for k, v in settings.items() if k not in ("sizes", "every")}
+    )
+    if not path.exists():
+        path.write_text(f"{plan}\n", "utf-8")
+        return {}
+    first, *lines = path.read_text("utf-8").splitlines()
+    if first != plan:
+        raise ValueError(
+            f"--output: '{path}' holds a run with other settings; remove it "
+            "or choose another output."
+        )
+    rows = [json.loads(line) for line in lines if line.endswith("}")]
+    return {tuple(row["classes"]): row for row in rows}
+
+
+if __name__ == "__main__":
+    running.run(main)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from drnet_tf.dissection.baselines import random_importance
+from drnet_tf.importance import ChannelImportance
+from drnet_tf.labeled_images import LabeledImages
+from drnet_tf.repair_study import RepairStudy, StudySettings, summarise
+from drnet_tf.reporting.repair_report import repair_curves, repair_table
+
+NAMES = ("cat", "cow", "dog")
+
+
+@pytest.fixture(scope="module")
+def row():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            layers.Conv2D(12, 3, use_bias=False, name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(name="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, name="scores"),
+        ]
+    )
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(90, 6, 6, 3)).astype("float32")
+    labels = np.arange(90) % 3
+    importance = ChannelImportance(
+        {"relu": generator.random((3, 12))}, NAMES, "by hand"
+    )
+    study = RepairStudy(
+        model,
+        importance,
+        {"random": random_importance(importance)},
+        LabeledImages(images, labels, NAMES),
+        LabeledImages(images[:45], labels[:45], NAMES),
+        StudySettings((0.9, 0.5), repair_images=20, distil=True),
+    )
+    full = model.predict(images[:45], verbose=0)
+    return study.row(("dog", "cat")), full, labels[:45]
+
+
+def test_a_row_holds_every_selection_and_method(row):
+    found, full, labels = row
+    assert found["classes"] == ["dog", "cat"]
+    own = labels != 1
+    expected = full[own][:, [2, 0]].argmax(1) == np.where(
+        labels[own] == 2, 0, 1
+    )
+    assert found["full_accuracy"] == pytest.approx(expected.mean())
+    assert [x["budget"] for x in found["points"]] == [0.9, 0.5]
+    for point in found["points"]:
+        assert 0 < point["parameters"] <= point["budget"]
+        assert set(point["civ"]) == {
+            "hard",
+            "norms",
+            "least_squares",
+            "distilled",
+            "least_squares, distilled",
+        }
+        assert set(point["random"]) == {"hard", "least_squares"}
+        for methods in (point["civ"], point["random"]):
+            assert all(0 <= x <= 1 for x in methods.values())
+
+
+def test_means_and_drops_are_over_the_sub_tasks():
+    rows = [
+        {
+            "classes": ["a", "b"],
+            "full_accuracy": 1.0,
+            "points": [
+                {
+                    "budget": 0.1,
+                    "parameters": 0.08,
+                    "macs": 0.2,
+                    "civ": {"hard": accuracy},
+                }
+            ],
+        }
+        for accuracy in (0.7, 0.9)
+    ]
+    (found,) = summarise(rows)
+    assert found["subtasks"] == 2 and found["classes"] == 2
+    assert found["mean"] == pytest.approx(0.2)
+    assert found["worst"] == pytest.approx(0.3)
+    assert found["standard_error"] == pytest.approx(0.1)
+    assert found["accuracy"] == pytest.approx(0.8)
+
+
+def test_table_and_curves_show_the_means(row):
+    means = summarise([row[0]])
+    table = repair_table(means)
+    assert table.count("\n") == 1 + len(means)
+    assert "| least_squares, distilled |" in table
+    assert "civ, least_squares" in repair_curves(means)
