@@ -42,7 +42,7 @@ RANKS = {
         "masked_network",
     },
     5: {"dissection", "pruning", "evaluation"},
-    6: {"budgets", "finetuning", "repair", "survey"},
+    6: {"allocation", "budgets", "finetuning", "repair", "survey"},
     7: {"subnetworks"},
     8: {"subtasks"},
     9: {"table_study", "coupling_study", "repair_study"},

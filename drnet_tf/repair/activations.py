@@ -117,6 +117,42 @@ def run_image_by_image(
         yield number
 
 
+def run_layer_by_layer(
+    graph: Graph,
+    images: Sequence[np.ndarray],
+    batches: Sequence[slice],
+    store: ArrayStore,
+    reach: Callable[[Call], None],
+) -> Iterator[int]:
+    """Runs one call after another, each on all images.
+
+    Args:
+      graph: of the network; what `reach` does to its layers counts.
+      images: one array for each of `graph.inputs`.
+      batches: of the images.
+      store: takes the tensors, by their number and that of the batch, until
+        nobody reads them any more.
+      reach: is given every call before it runs, when its inputs are there.
+
+    Yields:
+      The number of every call that is done.
+    """
+    last = last_reads(graph)
+    for tensor, array in zip(graph.inputs, images, strict=True):
+        for number, batch in enumerate(batches):
+            store[tensor, number] = array[batch]
+    for place, call in enumerate(graph.calls):
+        reach(call)
+        for number in range(len(batches)):
+            values = {x: store[x, number] for x in set(call.inputs)}
+            outputs = run_call(call, values)
+            for tensor, array in zip(call.outputs, outputs, strict=True):
+                store[tensor, number] = array
+            for tensor in last[call.name]:
+                store.pop((tensor, number))
+        yield place
+
+
 def last_reads(graph: Graph) -> dict[str, tuple[int, ...]]:
     """Which tensors nobody reads any more after a call, by its name.
 

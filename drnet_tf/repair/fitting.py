@@ -8,7 +8,7 @@ import numpy as np
 
 from drnet_tf.graph import Call, Graph
 from drnet_tf.repair import norms
-from drnet_tf.repair.activations import ArrayStore, last_reads, run_call
+from drnet_tf.repair.activations import ArrayStore, run_call, run_layer_by_layer
 from drnet_tf.repair.linear_layers import LinearLayer, linear_layer
 from drnet_tf.repair.patches import gather
 from drnet_tf.repair.plan import Plan, Refit
@@ -55,26 +55,19 @@ class Fitting:
         Yields:
           The number of every call that is done.
         """
-        store, last = self._store, last_reads(self._graph)
-        batches = self._images.batches
-        for tensor, array in zip(
-            self._graph.inputs, self._images.arrays, strict=True
-        ):
-            for number, batch in enumerate(batches):
-                store[tensor, number] = array[batch]
-        for place, call in enumerate(self._graph.calls):
-            if call.name in self._plan.refits:
-                self._refit(self._plan.refits[call.name])
-            if call.name in self._plan.norms:
-                self._match(call)
-            for number in range(len(batches)):
-                values = {x: store[x, number] for x in set(call.inputs)}
-                outputs = run_call(call, values)
-                for tensor, array in zip(call.outputs, outputs, strict=True):
-                    store[tensor, number] = array
-                for tensor in last[call.name]:
-                    store.pop((tensor, number))
-            yield place
+        return run_layer_by_layer(
+            self._graph,
+            self._images.arrays,
+            self._images.batches,
+            self._store,
+            self._reach,
+        )
+
+    def _reach(self, call: Call) -> None:
+        if call.name in self._plan.refits:
+            self._refit(self._plan.refits[call.name])
+        if call.name in self._plan.norms:
+            self._match(call)
 
     def _refit(self, refit: Refit) -> None:
         layer = linear_layer(refit.call.operation)

@@ -57,6 +57,12 @@ class LinearLayer(abc.ABC):
           `(G, N P, U)`.
         """
 
+    def channels_of_unknowns(self, channels: int) -> np.ndarray:
+        """`(G, U)` int: the input channel, of `channels`, of each unknown."""
+        groups, unknowns, _ = self.kernel().shape
+        numbers = np.arange(channels).reshape(groups, -1)
+        return np.tile(numbers, unknowns // numbers.shape[1])
+
     @abc.abstractmethod
     def kernel(self) -> np.ndarray:
         """`(G, U, V)` float32."""
@@ -187,6 +193,10 @@ class _Separable(LinearLayer):
         depthwise = depthwise.reshape(-1, *depthwise.shape[-2:])
         mixed = np.einsum("stc,tcm->scm", patches, depthwise)
         return mixed.reshape(1, len(patches), -1)
+
+    def channels_of_unknowns(self, channels: int) -> np.ndarray:
+        times = self.kernel().shape[1] // channels
+        return np.repeat(np.arange(channels), times)[None]
 
     def kernel(self) -> np.ndarray:
         kernel = _numpy(self.layer.pointwise_kernel)
