@@ -1,112 +1,59 @@
-"""Thresholds from budgets: how low may it be, how high must it not be."""
+"""Masks from budgets: the largest one allowed, the smallest good enough."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from drnet_tf.importance import ChannelImportance
-from drnet_tf.masks import ChannelMask, build_mask
-from drnet_tf.rules import subtask_scores
-
-
-def candidate_thresholds(
-    importance: ChannelImportance, classes: Sequence[str], rule: str = "union"
-) -> np.ndarray:
-    """All thresholds of a sub-task that make a difference.
-
-    Args:
-      importance: the CIVs λ^c.
-      classes: the sub-task.
-      rule: "union" or "xor".
-
-    Returns:
-      The distinct scores above 0, rising, `(T,)` float32: number t keeps the
-      channels with that score or a higher one, so number 0 keeps the most.
-
-    Raises:
-      ValueError: an unknown class or rule, or no score is above 0.
-
-    Example:
-      >>> importance = ChannelImportance(
-      ...     {"relu": np.array([[0.5, 0.0, 0.25, 0.5]])}, ("cat",), "by hand"
-      ... )
-      >>> candidate_thresholds(importance, ("cat",)).tolist()
-      [0.25, 0.5]
-    """
-    scores = subtask_scores(importance, classes, rule)
-    distinct = np.unique(np.concatenate(list(scores.values())))
-    positive = distinct[distinct > 0]
-    if not positive.size:
-        raise ValueError(
-            f"Sub-task {tuple(classes)}: no channel has a {rule} score above "
-            "0, so no threshold keeps any; dissect the model again with a "
-            "weaker sparsity."
-        )
-    return positive
+from drnet_tf.masks import ChannelMask
+from drnet_tf.nested_masks import NestedMasks
 
 
 def largest_mask_within(
-    importance: ChannelImportance,
-    classes: Sequence[str],
-    cost: Callable[[ChannelMask], float],
-    limit: float,
-    *,
-    rule: str = "union",
-    round_to: int = 1,
+    masks: NestedMasks, cost: Callable[[ChannelMask], float], limit: float
 ) -> ChannelMask:
-    """The mask of the lowest threshold whose cost is within a limit.
+    """The largest mask whose cost is within a limit.
 
-    A higher threshold never keeps more channels, so the cost falls with it and
-    bisection finds the best of all thresholds in log2(T) + 2 calls of `cost`.
+    A mask within another one does not cost more, so bisection finds the best of
+    all in log2(T) + 2 calls of `cost`.
 
     Args:
-      importance: the CIVs λ^c.
-      classes: the sub-task.
+      masks: of a sub-task, from large to small.
       cost: of a mask, in any unit; a mask with further channels must not cost
         less.
       limit: the highest cost allowed, in that unit.
-      rule, round_to: as for `masks.union`.
 
     Raises:
-      ValueError: even the highest threshold costs more than the limit; or as
-        for `candidate_thresholds`.
+      ValueError: even the smallest costs more than the limit.
 
     Example:
+      >>> from drnet_tf.importance import ChannelImportance
+      >>> from drnet_tf.nested_masks import masks_by_threshold
       >>> importance = ChannelImportance(
       ...     {"relu": np.array([[0.5, 0.1, 0.25, 0.4]])}, ("cat",), "by hand"
       ... )
       >>> mask = largest_mask_within(
-      ...     importance, ("cat",), lambda mask: 10.0 * mask.kept, limit=25.0
+      ...     masks_by_threshold(importance, ("cat",)),
+      ...     lambda mask: 10.0 * mask.kept,
+      ...     limit=25.0,
       ... )
       >>> mask["relu"].tolist(), round(mask.provenance["threshold"], 6)
       ([True, False, False, True], 0.4)
     """
-    thresholds = candidate_thresholds(importance, classes, rule)
-
-    def mask_of(number: int) -> ChannelMask:
-        return build_mask(
-            importance,
-            classes,
-            float(thresholds[number]),
-            rule=rule,
-            round_to=round_to,
-        )
-
-    within = len(thresholds) - 1
-    best = mask_of(within)
+    within = len(masks) - 1
+    best = masks[within]
     smallest = cost(best)
     if smallest > limit:
         raise ValueError(
-            f"Sub-task {tuple(classes)}: the limit is {limit:g}, the smallest "
+            f"Sub-task {masks.classes}: the limit is {limit:g}, the smallest "
             f"sub-network ({best.kept} of {best.total} channels) costs "
             f"{smallest:g}; pass a higher limit."
         )
-    above = -1  # this threshold and all below it cost too much
+    above = -1  # this mask and all before it cost too much
     while within - above > 1:
         middle = (within + above) // 2
-        mask = mask_of(middle)
+        mask = masks[middle]
         if cost(mask) <= limit:
             within, best = middle, mask
         else:
@@ -115,48 +62,43 @@ def largest_mask_within(
 
 
 def smallest_mask_within_drop(
-    importance: ChannelImportance,
-    classes: Sequence[str],
+    masks: NestedMasks,
     accuracy: Callable[[ChannelMask], float],
     full_accuracy: float,
     max_drop: float,
     *,
-    rule: str = "union",
-    round_to: int = 1,
     candidates: int = 16,
     refinements: int = 6,
 ) -> ChannelMask:
     """A small mask whose accuracy is within a drop from the full network's.
 
     Accuracy does not rise steadily with the channels, so no search short of
-    trying every threshold is sure to find the smallest mask. This one tries
-    masks from small to large, at the quantiles of the distinct scores, up to
-    the first that is good enough; then it bisects between that one and the one
-    before. Guaranteed: the mask returned was itself found good enough by
-    `accuracy`, and no smaller mask that was tried was.
+    trying every mask is sure to find the smallest. This one tries masks from
+    small to large, evenly spread over all, up to the first that is good enough;
+    then it bisects between that one and the one before. Guaranteed: the mask
+    returned was itself found good enough by `accuracy`, and no smaller mask
+    that was tried was.
 
     Args:
-      importance: the CIVs λ^c.
-      classes: the sub-task.
+      masks: of a sub-task, from large to small.
       accuracy: of the sub-network of a mask, a fraction in [0, 1].
       full_accuracy: of the full network on the same images.
       max_drop: in percentage points, 0 or more.
-      rule, round_to: as for `masks.union`.
       candidates: masks on the way from small to large, at least 1.
       refinements: masks tried between the last two, at least 0.
 
     Raises:
-      ValueError: no mask tried is good enough; or as for
-        `candidate_thresholds`.
+      ValueError: no mask tried is good enough.
 
     Example:
+      >>> from drnet_tf.importance import ChannelImportance
+      >>> from drnet_tf.nested_masks import masks_by_threshold
       >>> importance = ChannelImportance(
       ...     {"relu": np.array([[0.5, 0.1, 0.25, 0.4]])}, ("cat",), "by hand"
       ... )
       >>> accuracies = {1: 0.5, 2: 0.75, 3: 0.94, 4: 0.95}
       >>> mask = smallest_mask_within_drop(
-      ...     importance,
-      ...     ("cat",),
+      ...     masks_by_threshold(importance, ("cat",)),
       ...     lambda mask: accuracies[mask.kept],
       ...     full_accuracy=0.95,
       ...     max_drop=1.0,
@@ -166,30 +108,23 @@ def smallest_mask_within_drop(
     """
     check_max_drop(max_drop)
     _check_steps(candidates, refinements)
-    thresholds = candidate_thresholds(importance, classes, rule)
     target = full_accuracy - max_drop / 100 - 1e-9  # rounding is no drop
     tried: dict[int, tuple[float, ChannelMask]] = {}
 
     def is_good(number: int) -> bool:
-        mask = build_mask(
-            importance,
-            classes,
-            float(thresholds[number]),
-            rule=rule,
-            round_to=round_to,
-        )
+        mask = masks[number]
         # Masks are nested: as many channels are the same channels.
         if mask.kept not in tried:
             tried[mask.kept] = (accuracy(mask), mask)
         return tried[mask.kept][0] >= target
 
-    _search(is_good, _descending_grid(len(thresholds), candidates), refinements)
+    _search(is_good, _descending_grid(len(masks), candidates), refinements)
     good = [kept for kept, (value, _) in tried.items() if value >= target]
     if not good:
         best = max(tried, key=lambda kept: (tried[kept][0], -kept))
         value, mask = tried[best]
         raise ValueError(
-            f"Sub-task {tuple(classes)}: no sub-network is within {max_drop:g} "
+            f"Sub-task {masks.classes}: no sub-network is within {max_drop:g} "
             f"points of {100 * full_accuracy:.2f} %; the best of {len(tried)} "
             f"tried reached {100 * value:.2f} % with {mask.kept} of "
             f"{mask.total} channels; allow a larger drop."

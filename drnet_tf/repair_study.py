@@ -18,6 +18,7 @@ from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.masks import ChannelMask
+from drnet_tf.nested_masks import masks_by_threshold
 from drnet_tf.pruning import PrunedModel, PruneReport, prune
 from drnet_tf.repair.repair import repair_all
 from drnet_tf.width_masks import mask_of_widths
@@ -127,11 +128,9 @@ class RepairStudy:
             )
         ).parameters_full
         own = largest_mask_within(
-            self._importance,
-            classes,
+            masks_by_threshold(self._importance, classes, rule=rule),
             lambda mask: self._costs.masked(mask, count).parameters,
             budget * everything,
-            rule=rule,
         )
         return {
             OWN: own,

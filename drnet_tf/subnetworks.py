@@ -130,18 +130,21 @@ class SubTask:
         origin, costs = self.mask.provenance, self.costs
         small = count_costs(self.model)
         asked = ", ".join(f"{k} {v:g}" for k, v in self.criterion.items())
+        how = "channels allocated to layers"
+        if "threshold" in origin:
+            how = f"threshold {origin['threshold']:g}"
+            how += f", round_to {origin['round_to']}"
         lines = [
             f"Sub-task {', '.join(self.classes)} of '{self._full_model.name}'",
             f"  asked for    {asked}",
-            f"  mask         {origin['rule']} of {origin['method']}, threshold "
-            f"{origin['threshold']:g}, round_to {origin['round_to']}",
+            f"  mask         {origin['rule']} of {origin['method']}, {how}",
             _line("channels", costs.channels, costs.channels_full),
             _line("parameters", costs.parameters, costs.parameters_full),
             _line("MACs", costs.macs, costs.macs_full),
             f"  sub-network  {small.parameters:,} parameters, {small.macs:,} "
             f"MACs, {small.bytes:,} bytes as float32",
         ]
-        for site, channel in origin["rescued"].items():
+        for site, channel in origin.get("rescued", {}).items():
             lines.append(
                 f"  kept         channel {channel} of '{site}', below the "
                 "threshold: the best of a layer that would be empty"

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from drnet_tf.budgets import (
-    check_max_drop,
-    largest_mask_within,
-    smallest_mask_within_drop,
-)
 from drnet_tf.classifier import find_classifier
-from drnet_tf.costs import CostModel
-from drnet_tf.evaluation import evaluate
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
-from drnet_tf.masks import ChannelMask, build_mask, check_round_to
-from drnet_tf.progress import DelayedBar
-from drnet_tf.repair.cutting import NONE, Repair
-from drnet_tf.rules import check_rule
+from drnet_tf.repair.cutting import NONE, Repair, check_scale
+from drnet_tf.selection import Criterion, MaskSelection
 from drnet_tf.sites import gate_sites, sites_for
 from drnet_tf.subnetworks import SubTask
 
@@ -83,7 +73,7 @@ class DRNet:
             )
         self.model = model
         self.importance = importance
-        self._costs = CostModel(model)
+        self._selection = MaskSelection(model, importance)
         self._made: dict[Any, tuple[Any, Any, SubTask]] = {}
 
     def subtask(
@@ -97,6 +87,7 @@ class DRNet:
         validation_data: Any = None,
         rule: str = "union",
         round_to: int = 1,
+        allocation: str = "threshold",
         repair: str = NONE,
         images: np.ndarray | None = None,
     ) -> SubTask:
@@ -118,134 +109,60 @@ class DRNet:
           validation_data: for `max_drop`; not the data of the final figures.
           rule: "union" (Eq. 3) or "xor" (Eq. 4, two classes).
           round_to: every site keeps a multiple of this many channels.
+          allocation: "threshold": one for the whole network, as in the paper;
+            "layers": channels are taken where the layers that read them lose
+            least for the parameters (or MACs) saved. Goes well with a repair.
           repair: "none", "norms" or "least_squares": how the network is made to
             reproduce the full one once it is cut, see `repair`; with `max_drop`
             every network that is tried is repaired.
-          images: for the repair, without labels, of these classes; by default
-            those that the importance holds (`dissect(..., keep_images=100)`).
+          images: for the repair and the allocation to layers, without labels,
+            of these classes; by default those that the importance holds
+            (`dissect(..., keep_images=100)`).
 
         Returns:
           The same object for the same arguments.
 
         Raises:
           ValueError: not exactly one criterion, a bad value of it, an unknown
-            class, no sub-network that meets it, or no images to repair it with.
+            class, no sub-network that meets it, or no images where they are
+            needed.
         """
-        given = {
-            "threshold": threshold,
-            "max_parameters": max_parameters,
-            "max_macs": max_macs,
-            "max_drop": max_drop,
-        }
-        name, value = _only_criterion(given)
-        _check_validation_data(name, validation_data)
+        criterion = Criterion(
+            threshold,
+            max_parameters,
+            max_macs,
+            max_drop,
+            rule,
+            round_to,
+            allocation,
+        )
         rows = self.importance.class_rows(classes)
-        check_rule(rule, classes)
-        check_round_to(round_to)
         # 1 and 1.0 are equal keys, but a count and a fraction.
-        key = (tuple(rows), name, type(value), value, rule, round_to, repair)
+        key = (tuple(rows), criterion, type(criterion.value), repair)
         made = self._made.get(key)
         if made and made[0] is validation_data and made[1] is images:
             return made[2]
-        cutter = self._cutter(repair, images, classes)
-        mask, measured = self._mask(
-            name,
-            value,
-            classes,
-            validation_data,
-            cutter,
-            rule=rule,
-            round_to=round_to,
+        if images is not None and (repair, allocation) == (NONE, "threshold"):
+            raise ValueError(
+                "images: got some, but neither a repair nor an allocation that "
+                "they are for; pass repair='least_squares', too."
+            )
+        own = self.importance.images_of(classes) if images is None else images
+        cutter = Repair(repair, None if repair == NONE else own)
+        check_scale(images, self.importance.diagnostics.get("pixels"))
+        mask, measured = self._selection.find(
+            classes, criterion, cutter, own, validation_data
         )
         subtask = SubTask(
             self.model,
             mask,
             self.importance.class_names,
-            {name: value, **measured},
-            self._costs.masked(mask, len(rows)),
+            {criterion.name: criterion.value, **measured},
+            self._selection.costs.masked(mask, len(rows)),
             cutter,
         )
         self._made[key] = (validation_data, images, subtask)
         return subtask
-
-    def _cutter(
-        self, method: str, images: np.ndarray | None, classes: Sequence[str]
-    ) -> Repair:
-        """Checks how networks are to be repaired, before the long work."""
-        if images is None and method != NONE:
-            images = self.importance.images_of(classes)
-        cutter = Repair(method, images)
-        cutter.check_scale(self.importance.diagnostics.get("pixels"))
-        return cutter
-
-    def _mask(
-        self,
-        criterion: str,
-        value: float,
-        classes: Sequence[str],
-        validation_data: Any,
-        cutter: Repair,
-        **settings: Any,
-    ) -> tuple[ChannelMask, dict[str, float]]:
-        """The mask, and what was measured on the way to it."""
-        if criterion == "threshold":
-            return build_mask(self.importance, classes, value, **settings), {}
-        if criterion == "max_drop":
-            return self._within_drop(
-                value, classes, validation_data, cutter, **settings
-            )
-        of = criterion.removeprefix("max_")  # a field of MaskedCosts
-
-        def cost(mask: ChannelMask) -> int:
-            return getattr(self._costs.masked(mask, len(classes)), of)
-
-        everything = self._costs.masked(self._open_mask())
-        limit = _absolute(criterion, value, getattr(everything, f"{of}_full"))
-        return largest_mask_within(
-            self.importance, classes, cost, limit, **settings
-        ), {}
-
-    def _within_drop(
-        self,
-        max_drop: float,
-        classes: Sequence[str],
-        validation_data: Any,
-        cutter: Repair,
-        **settings: Any,
-    ) -> tuple[ChannelMask, dict[str, float]]:
-        check_max_drop(max_drop)  # before the long work
-        names = self.importance.class_names
-        full = evaluate(
-            self.model, validation_data, classes, names, output_classes=names
-        ).accuracy
-        accuracies: dict[int, float] = {}
-        bar = DelayedBar(None, "sub-network")
-
-        def accuracy(mask: ChannelMask) -> float:
-            small = cutter.cut(self.model, mask, classes, names)
-            accuracies[mask.kept] = evaluate(
-                small.model,
-                validation_data,
-                classes,
-                names,
-                output_classes=classes,
-                progress=False,
-            ).accuracy
-            bar.update(len(accuracies))
-            return accuracies[mask.kept]
-
-        mask = smallest_mask_within_drop(
-            self.importance, classes, accuracy, full, max_drop, **settings
-        )
-        bar.close()
-        return mask, {
-            "full_accuracy": full,
-            "accuracy": accuracies[mask.kept],
-        }
-
-    def _open_mask(self) -> ChannelMask:
-        channels = self.importance.channels.items()
-        return ChannelMask({site: np.ones(c, bool) for site, c in channels})
 
     def __repr__(self) -> str:
         channels = self.importance.channels
@@ -255,35 +172,3 @@ class DRNet:
             f"classes, {sum(channels.values())} channels at {len(channels)} "
             f"sites, {made} sub-task{'' if made == 1 else 's'} made)"
         )
-
-
-def _only_criterion(given: Mapping[str, float | None]) -> tuple[str, float]:
-    chosen = {k: v for k, v in given.items() if v is not None}
-    if len(chosen) != 1:
-        raise ValueError(
-            f"DRNet.subtask: got {', '.join(chosen) or 'no criterion'}, "
-            f"expected exactly one of {', '.join(given)}."
-        )
-    return chosen.popitem()
-
-
-def _check_validation_data(criterion: str, validation_data: Any) -> None:
-    if (criterion == "max_drop") == (validation_data is None):
-        got = "without" if validation_data is None else "with"
-        raise ValueError(
-            f"DRNet.subtask: got {criterion} {got} validation_data, expected "
-            "it with max_drop and with nothing else."
-        )
-
-
-def _absolute(criterion: str, value: Any, full: int) -> float:
-    """A limit as a number, from a number or a fraction of `full`."""
-    whole = isinstance(value, numbers.Integral)
-    if whole and value > 0 and not isinstance(value, bool):
-        return int(value)
-    if not whole and isinstance(value, numbers.Real) and 0 < float(value) <= 1:
-        return float(value) * full
-    raise ValueError(
-        f"{criterion}: got {value!r}, expected a whole number above 0, or a "
-        f"float in (0, 1] as a fraction of the full network's {full:,}."
-    )

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from drnet_tf.budgets import (
-    candidate_thresholds,
     largest_mask_within,
     smallest_mask_within_drop,
 )
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import build_mask, union
+from drnet_tf.nested_masks import candidate_thresholds, masks_by_threshold
+
+
+def _of(importance, **settings):
+    return masks_by_threshold(importance, ("x",), **settings)
 
 
 def _random(channels=(40, 25), classes=3):
@@ -81,7 +85,11 @@ def test_largest_mask_equals_trying_all_thresholds(rule, round_to):
     for limit in (30, 100, 101.5, 400, 1e6):
         calls.clear()
         found = largest_mask_within(
-            importance, classes, counted, limit, rule=rule, round_to=round_to
+            masks_by_threshold(
+                importance, classes, rule=rule, round_to=round_to
+            ),
+            counted,
+            limit,
         )
         expected = next(mask for mask in masks if cost(mask) <= limit)
         assert found.same_channels(expected)
@@ -96,7 +104,9 @@ def test_limit_that_nothing_meets():
         r"channels\) costs 7; pass a higher limit",
     ):
         largest_mask_within(
-            _ladder(10), ("x",), lambda mask: 6 + mask.kept, limit=4
+            _of(_ladder(10)),
+            lambda mask: 6 + mask.kept,
+            limit=4,
         )
 
 
@@ -109,7 +119,10 @@ def test_rising_accuracy_gives_the_smallest_mask():
         return mask.kept / 100
 
     mask = smallest_mask_within_drop(
-        importance, ("x",), accuracy, full_accuracy=1.0, max_drop=63.0
+        _of(importance),
+        accuracy,
+        full_accuracy=1.0,
+        max_drop=63.0,
     )
     assert mask.kept == 37
     assert mask["s"].tolist() == [False] * 63 + [True] * 37
@@ -128,7 +141,10 @@ def test_uneven_accuracy_gives_the_smallest_mask_that_was_tried():
         return values[mask.kept]
 
     mask = smallest_mask_within_drop(
-        importance, ("x",), accuracy, full_accuracy=0.8, max_drop=10.0
+        _of(importance),
+        accuracy,
+        full_accuracy=0.8,
+        max_drop=10.0,
     )
     assert values[mask.kept] >= 0.7
     assert all(v < 0.7 for kept, v in tried.items() if kept < mask.kept)
@@ -142,15 +158,18 @@ def test_a_small_mask_that_is_good_at_once_needs_one_call():
         return 1.0
 
     mask = smallest_mask_within_drop(
-        _ladder(64), ("x",), accuracy, 1.0, 0.5, candidates=8
+        _of(_ladder(64)),
+        accuracy,
+        1.0,
+        0.5,
+        candidates=8,
     )
     assert calls == [mask.kept] == [8]
 
 
 def test_drop_of_exactly_the_limit_passes():
     mask = smallest_mask_within_drop(
-        _ladder(2),
-        ("x",),
+        _of(_ladder(2)),
         lambda mask: {1: 0.5, 2: 0.895}[mask.kept],
         full_accuracy=0.9,
         max_drop=0.5,
@@ -165,8 +184,7 @@ def test_no_mask_within_the_drop():
         r"best of 4 tried reached 90.00 % with 3 of 4 channels; allow",
     ):
         smallest_mask_within_drop(
-            _ladder(4),
-            ("x",),
+            _of(_ladder(4)),
             lambda mask: 0.9 if mask.kept == 3 else 0.6,
             full_accuracy=0.95,
             max_drop=0.5,
@@ -176,8 +194,7 @@ def test_no_mask_within_the_drop():
 def test_the_largest_mask_is_always_tried():
     for channels in (1, 2, 7, 50):
         mask = smallest_mask_within_drop(
-            _ladder(channels),
-            ("x",),
+            _of(_ladder(channels)),
             lambda mask: float(mask.kept == mask.total),
             full_accuracy=1.0,
             max_drop=0.0,
@@ -188,11 +205,12 @@ def test_the_largest_mask_is_always_tried():
 
 def test_round_to_reaches_the_masks():
     for find in (
-        lambda i: largest_mask_within(
-            i, ("x",), lambda m: m.kept, 21, round_to=8
-        ),
+        lambda i: largest_mask_within(_of(i, round_to=8), lambda m: m.kept, 21),
         lambda i: smallest_mask_within_drop(
-            i, ("x",), lambda m: m.kept / 64, 1.0, 80.0, round_to=8
+            _of(i, round_to=8),
+            lambda m: m.kept / 64,
+            1.0,
+            80.0,
         ),
     ):
         assert find(_ladder(64)).kept == 16
@@ -203,7 +221,10 @@ def test_round_to_reaches_the_masks():
 def test_bad_drop(max_drop):
     with pytest.raises(ValueError, match="max_drop: got .*percentage points"):
         smallest_mask_within_drop(
-            _ladder(4), ("x",), lambda mask: 1.0, 1.0, max_drop
+            _of(_ladder(4)),
+            lambda mask: 1.0,
+            1.0,
+            max_drop,
         )
 
 
@@ -211,5 +232,9 @@ def test_bad_drop(max_drop):
 def test_bad_settings(settings):
     with pytest.raises(ValueError, match="expected at least 1 and at least 0"):
         smallest_mask_within_drop(
-            _ladder(4), ("x",), lambda mask: 1.0, 1.0, 1.0, **settings
+            _of(_ladder(4)),
+            lambda mask: 1.0,
+            1.0,
+            1.0,
+            **settings,
         )

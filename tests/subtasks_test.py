@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from drnet_tf.budgets import candidate_thresholds
 from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.evaluation import evaluate
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.gates import apply_mask
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import union, xor
+from drnet_tf.nested_masks import candidate_thresholds
 from drnet_tf.subtasks import DRNet
 
 _NAMES = ("cat", "cow", "dog", "pig")
@@ -313,7 +313,9 @@ def test_networks_are_repaired_while_a_drop_is_searched(drnet, data):
     [
         ({"repair": "magic"}, "unknown method 'magic'"),
         ({"repair": "norms"}, "got none for the repair"),
-        ({"images": np.zeros((2, 8, 8, 3))}, "got some, but no repair"),
+        ({"images": np.zeros((2, 8, 8, 3))}, "got some, but neither a repair"),
+        ({"allocation": "layers"}, "got a threshold, expected max_parameters"),
+        ({"allocation": "magic"}, "allocation: got 'magic'"),
     ],
 )
 def test_repairs_that_cannot_be_are_refused(drnet, settings, words):
@@ -331,3 +333,31 @@ def test_images_of_another_scale_are_refused(model, importance, data):
     for scaled in (data[0] * 60, data[0] + 100):
         with pytest.raises(ValueError, match="preprocess them in the same way"):
             drnet.subtask(("pig", "cat"), **settings, images=scaled)
+
+
+def test_channels_are_allocated_to_layers(drnet, model, importance, data):
+    settings = {"max_parameters": 0.4, "images": data[0]}
+    subtask = drnet.subtask(
+        ("pig", "cat"), **settings, allocation="layers", round_to=2
+    )
+    full = count_costs(model).parameters
+    assert count_costs(subtask.model).parameters <= 0.4 * full
+    assert all(x % 2 == 0 for x in subtask.mask.widths.values())
+    for site, keep in subtask.mask.keep.items():
+        scores = importance.scores[site][[3, 0]].max(0)
+        if not keep.all():
+            assert scores[keep].min() >= scores[~keep].max()
+    assert "channels allocated to layers" in subtask.summary()
+    with pytest.raises(ValueError, match="got none for the allocation"):
+        drnet.subtask(("pig", "cat"), max_macs=0.5, allocation="layers")
+
+
+def test_a_drop_is_searched_over_allocations(drnet, data):
+    settings = {"max_drop": 10.0, "validation_data": data, "images": data[0]}
+    subtask = drnet.subtask(
+        ("pig", "cat"),
+        **settings,
+        allocation="layers",
+        repair="least_squares",
+    )
+    assert subtask.evaluate(data).accuracy == subtask.criterion["accuracy"]

@@ -37,38 +37,11 @@ class Repair:
                 f"repair: unknown method {self.method!r}, expected one of "
                 f"{', '.join((NONE, *METHODS))}."
             )
-        if self.method == NONE and self.images is not None:
-            raise ValueError(
-                "images: got some, but no repair that they are for; pass "
-                "repair='least_squares', too."
-            )
         if self.method != NONE and self.images is None:
             raise ValueError(
                 "images: got none for the repair, and the importance holds "
                 "none; pass images=, unlabelled ones of the classes wanted, or "
                 "dissect with keep_images=100."
-            )
-
-    def check_scale(self, pixels: Mapping[str, float] | None) -> None:
-        """Refuses images that were not preprocessed as those dissected.
-
-        Args:
-          pixels: "mean" and "std" of the latter; None: not known.
-
-        Raises:
-          ValueError: mean or standard deviation are far from it.
-        """
-        if self.images is None or not pixels or not pixels["std"] > 0:
-            return
-        mean, std = float(np.mean(self.images)), float(np.std(self.images))
-        shift = abs(mean - pixels["mean"]) / pixels["std"]
-        ratio = std / pixels["std"]
-        if shift > _MAX_SHIFT or not 1 / _MAX_RATIO < ratio < _MAX_RATIO:
-            raise ValueError(
-                f"images: their values have mean {mean:.3g} and standard "
-                f"deviation {std:.3g}, those that were dissected "
-                f"{pixels['mean']:.3g} and {pixels['std']:.3g}; preprocess "
-                "them in the same way."
             )
 
     def cut(
@@ -89,3 +62,29 @@ class Repair:
         if self.images is None:
             return pruned
         return repair(pruned, model, self.images, self.method, **options)
+
+
+def check_scale(
+    images: np.ndarray | None, pixels: Mapping[str, float] | None
+) -> None:
+    """Refuses images that were not preprocessed as those dissected.
+
+    Args:
+      images: those given; None: none.
+      pixels: "mean" and "std" of those dissected; None: not known.
+
+    Raises:
+      ValueError: mean or standard deviation are far from it.
+    """
+    if images is None or not pixels or not pixels["std"] > 0:
+        return
+    mean, std = float(np.mean(images)), float(np.std(images))
+    shift = abs(mean - pixels["mean"]) / pixels["std"]
+    ratio = std / pixels["std"]
+    if shift > _MAX_SHIFT or not 1 / _MAX_RATIO < ratio < _MAX_RATIO:
+        raise ValueError(
+            f"images: their values have mean {mean:.3g} and standard "
+            f"deviation {std:.3g}, those that were dissected "
+            f"{pixels['mean']:.3g} and {pixels['std']:.3g}; preprocess "
+            "them in the same way."
+        )

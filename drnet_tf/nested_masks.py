@@ -1,0 +1,162 @@
+"""Masks of one sub-task from large to small, each within the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import overload
+
+import numpy as np
+
+from drnet_tf.allocation import width_path
+from drnet_tf.importance import ChannelImportance
+from drnet_tf.masks import ChannelMask, build_mask, check_round_to
+from drnet_tf.rules import subtask_scores
+from drnet_tf.width_masks import mask_of_widths
+
+
+class NestedMasks(Sequence[ChannelMask]):
+    """Masks of a sub-task, from large to small; made when they are asked for.
+
+    Args:
+      classes: the sub-task.
+      count: number of masks.
+      make: the mask of a number below it.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        count: int,
+        make: Callable[[int], ChannelMask],
+    ) -> None:
+        self.classes = tuple(classes)
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, number: int) -> ChannelMask: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[ChannelMask]: ...
+
+    def __getitem__(
+        self, number: int | slice
+    ) -> ChannelMask | Sequence[ChannelMask]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        if not -len(self) <= number < len(self):
+            raise IndexError(number)
+        return self._make(number % len(self))
+
+
+def masks_by_threshold(
+    importance: ChannelImportance,
+    classes: Sequence[str],
+    *,
+    rule: str = "union",
+    round_to: int = 1,
+) -> NestedMasks:
+    """A mask for each threshold that makes a difference, as in the paper.
+
+    Args:
+      importance: the CIVs λ^c.
+      classes: the sub-task.
+      rule, round_to: as for `masks.union`.
+
+    Raises:
+      ValueError: as for `candidate_thresholds`.
+
+    Example:
+      >>> importance = ChannelImportance(
+      ...     {"relu": np.array([[0.5, 0.0, 0.25, 0.5]])}, ("cat",), "by hand"
+      ... )
+      >>> [x.kept for x in masks_by_threshold(importance, ("cat",))]
+      [3, 2]
+    """
+    thresholds = candidate_thresholds(importance, classes, rule)
+    check_round_to(round_to)
+    return NestedMasks(
+        classes,
+        len(thresholds),
+        lambda number: build_mask(
+            importance,
+            classes,
+            float(thresholds[number]),
+            rule=rule,
+            round_to=round_to,
+        ),
+    )
+
+
+def masks_by_layers(
+    importance: ChannelImportance,
+    classes: Sequence[str],
+    losses: Mapping[str, np.ndarray],
+    cost: Callable[[ChannelMask], float],
+    *,
+    rule: str = "union",
+    round_to: int = 1,
+) -> NestedMasks:
+    """Masks whose channels are taken where that loses least for what it saves.
+
+    The importance orders the channels of a site, the losses of reconstruction
+    and the costs say how many it gets: see `allocation.width_path`.
+
+    Args:
+      importance: the CIVs λ^c.
+      classes: the sub-task.
+      losses: by site, of `repair.redundancy.reconstruction_losses` with the
+        same importance, classes and rule.
+      cost: of a mask, what is to be saved.
+      rule, round_to: as for `masks.union`.
+    """
+    check_round_to(round_to)
+
+    def mask_of(widths: Mapping[str, int]) -> ChannelMask:
+        return mask_of_widths(importance, classes, widths, rule)
+
+    path = [
+        widths
+        for widths, _ in width_path(
+            losses, lambda widths: cost(mask_of(widths)), round_to=round_to
+        )
+    ]
+    return NestedMasks(classes, len(path), lambda number: mask_of(path[number]))
+
+
+def candidate_thresholds(
+    importance: ChannelImportance, classes: Sequence[str], rule: str = "union"
+) -> np.ndarray:
+    """All thresholds of a sub-task that make a difference.
+
+    Args:
+      importance: the CIVs λ^c.
+      classes: the sub-task.
+      rule: "union" or "xor".
+
+    Returns:
+      The distinct scores above 0, rising, `(T,)` float32: number t keeps the
+      channels with that score or a higher one, so number 0 keeps the most.
+
+    Raises:
+      ValueError: an unknown class or rule, or no score is above 0.
+
+    Example:
+      >>> importance = ChannelImportance(
+      ...     {"relu": np.array([[0.5, 0.0, 0.25, 0.5]])}, ("cat",), "by hand"
+      ... )
+      >>> candidate_thresholds(importance, ("cat",)).tolist()
+      [0.25, 0.5]
+    """
+    scores = subtask_scores(importance, classes, rule)
+    distinct = np.unique(np.concatenate(list(scores.values())))
+    positive = distinct[distinct > 0]
+    if not positive.size:
+        raise ValueError(
+            f"Sub-task {tuple(classes)}: no channel has a {rule} score above "
+            "0, so no threshold keeps any; dissect the model again with a "
+            "weaker sparsity."
+        )
+    return positive

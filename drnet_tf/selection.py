@@ -1,0 +1,247 @@
+"""Which channels a sub-task keeps, by exactly one criterion."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.budgets import (
+    check_max_drop,
+    largest_mask_within,
+    smallest_mask_within_drop,
+)
+from drnet_tf.costs import CostModel
+from drnet_tf.evaluation import evaluate
+from drnet_tf.importance import ChannelImportance
+from drnet_tf.masks import ChannelMask, build_mask, check_round_to
+from drnet_tf.nested_masks import (
+    NestedMasks,
+    masks_by_layers,
+    masks_by_threshold,
+)
+from drnet_tf.progress import DelayedBar
+from drnet_tf.repair.cutting import Repair
+from drnet_tf.repair.redundancy import reconstruction_losses
+from drnet_tf.rules import check_rule
+
+ALLOCATIONS = ("threshold", "layers")
+
+
+@dataclasses.dataclass(frozen=True)
+class Criterion:
+    """What is asked of a sub-network. One of the first four is given.
+
+    Attributes:
+      threshold: on the importance, > 0.
+      max_parameters, max_macs: an int is a number, a float in (0, 1] a fraction
+        of the full network.
+      max_drop: of the accuracy, in percentage points.
+      rule: how classes are combined, see `rules.subtask_scores`.
+      round_to: every site keeps a multiple of this many channels.
+      allocation: "threshold": one for all sites; "layers": channels are taken
+        where that loses least for what it saves.
+
+    Raises:
+      ValueError: not exactly one of the four, or a bad value.
+    """
+
+    threshold: float | None = None
+    max_parameters: int | float | None = None
+    max_macs: int | float | None = None
+    max_drop: float | None = None
+    rule: str = "union"
+    round_to: int = 1
+    allocation: str = "threshold"
+
+    def __post_init__(self) -> None:
+        given = [x for x in _CRITERIA if getattr(self, x) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"DRNet.subtask: got {', '.join(given) or 'no criterion'}, "
+                f"expected exactly one of {', '.join(_CRITERIA)}."
+            )
+        if self.allocation not in ALLOCATIONS:
+            raise ValueError(
+                f"allocation: got {self.allocation!r}, expected one of "
+                f"{', '.join(ALLOCATIONS)}."
+            )
+        if self.allocation != "threshold" and self.name == "threshold":
+            raise ValueError(
+                f"allocation {self.allocation!r}: got a threshold, expected "
+                "max_parameters, max_macs or max_drop with it."
+            )
+        check_round_to(self.round_to)
+
+    @property
+    def name(self) -> str:
+        """Which of the four is given."""
+        return next(x for x in _CRITERIA if getattr(self, x) is not None)
+
+    @property
+    def value(self) -> int | float:
+        """Its value."""
+        return getattr(self, self.name)
+
+
+_CRITERIA = ("threshold", "max_parameters", "max_macs", "max_drop")
+
+
+class MaskSelection:
+    """Finds masks of one dissected network.
+
+    Args:
+      model: the network; it is not changed.
+      importance: its importances.
+    """
+
+    def __init__(
+        self, model: keras.Model, importance: ChannelImportance
+    ) -> None:
+        self._model, self._importance = model, importance
+        self.costs = CostModel(model)
+
+    def find(
+        self,
+        classes: Sequence[str],
+        criterion: Criterion,
+        cutter: Repair,
+        images: np.ndarray | None,
+        validation_data: Any,
+    ) -> tuple[ChannelMask, dict[str, float]]:
+        """The mask of a sub-task, and what was measured on the way to it.
+
+        Args:
+          classes: the sub-task.
+          criterion: what is asked for.
+          cutter: repairs the networks that a search for a drop tries.
+          images: unlabelled, for the allocation to layers.
+          validation_data: with labels, for a drop.
+        """
+        _check_validation_data(criterion.name, validation_data)
+        check_rule(criterion.rule, classes)
+        if criterion.name == "threshold":
+            return build_mask(
+                self._importance,
+                classes,
+                criterion.value,
+                rule=criterion.rule,
+                round_to=criterion.round_to,
+            ), {}
+        if criterion.name == "max_drop":
+            check_max_drop(criterion.value)  # before the long work
+            masks = self._masks(classes, criterion, images, "parameters")
+            return self._within_drop(
+                masks, criterion.value, cutter, validation_data
+            )
+        of = criterion.name.removeprefix("max_")  # a field of MaskedCosts
+        everything = self.costs.masked(self._open_mask())
+        full = getattr(everything, f"{of}_full")
+        limit = _absolute(criterion.name, criterion.value, full)
+        masks = self._masks(classes, criterion, images, of)
+        return largest_mask_within(
+            masks, lambda mask: self._cost(mask, len(classes), of), limit
+        ), {}
+
+    def _masks(
+        self,
+        classes: Sequence[str],
+        criterion: Criterion,
+        images: np.ndarray | None,
+        of: str,
+    ) -> NestedMasks:
+        settings: dict[str, Any] = {
+            "rule": criterion.rule,
+            "round_to": criterion.round_to,
+        }
+        if criterion.allocation == "threshold":
+            return masks_by_threshold(self._importance, classes, **settings)
+        if images is None:
+            raise ValueError(
+                "images: got none for the allocation to layers, and the "
+                "importance holds none; pass images=, unlabelled ones of the "
+                "classes wanted, or dissect with keep_images=100."
+            )
+        losses = reconstruction_losses(
+            self._model,
+            images,
+            self._importance,
+            classes,
+            rule=criterion.rule,
+        )
+        return masks_by_layers(
+            self._importance,
+            classes,
+            losses,
+            lambda mask: self._cost(mask, len(classes), of),
+            **settings,
+        )
+
+    def _cost(self, mask: ChannelMask, classes: int, of: str) -> int:
+        return getattr(self.costs.masked(mask, classes), of)
+
+    def _within_drop(
+        self,
+        masks: NestedMasks,
+        max_drop: float,
+        cutter: Repair,
+        validation_data: Any,
+    ) -> tuple[ChannelMask, dict[str, float]]:
+        names, classes = self._importance.class_names, masks.classes
+        full = evaluate(
+            self._model, validation_data, classes, names, output_classes=names
+        ).accuracy
+        accuracies: dict[int, float] = {}
+        bar = DelayedBar(None, "sub-network")
+
+        def accuracy(mask: ChannelMask) -> float:
+            small = cutter.cut(
+                self._model, mask, classes, names, progress=False
+            )
+            accuracies[mask.kept] = evaluate(
+                small.model,
+                validation_data,
+                classes,
+                names,
+                output_classes=classes,
+                progress=False,
+            ).accuracy
+            bar.update(len(accuracies))
+            return accuracies[mask.kept]
+
+        mask = smallest_mask_within_drop(masks, accuracy, full, max_drop)
+        bar.close()
+        return mask, {
+            "full_accuracy": full,
+            "accuracy": accuracies[mask.kept],
+        }
+
+    def _open_mask(self) -> ChannelMask:
+        channels = self._importance.channels.items()
+        return ChannelMask({site: np.ones(c, bool) for site, c in channels})
+
+
+def _check_validation_data(criterion: str, validation_data: Any) -> None:
+    if (criterion == "max_drop") == (validation_data is None):
+        got = "without" if validation_data is None else "with"
+        raise ValueError(
+            f"DRNet.subtask: got {criterion} {got} validation_data, expected "
+            "it with max_drop and with nothing else."
+        )
+
+
+def _absolute(criterion: str, value: Any, full: int) -> float:
+    """A limit as a number, from a number or a fraction of `full`."""
+    whole = isinstance(value, numbers.Integral)
+    if whole and value > 0 and not isinstance(value, bool):
+        return int(value)
+    if not whole and isinstance(value, numbers.Real) and 0 < float(value) <= 1:
+        return float(value) * full
+    raise ValueError(
+        f"{criterion}: got {value!r}, expected a whole number above 0, or a "
+        f"float in (0, 1] as a fraction of the full network's {full:,}."
+    )
