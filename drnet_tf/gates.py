@@ -10,14 +10,8 @@ import keras
 
 from drnet_tf.channel_gate import ChannelGate, apply_gates
 from drnet_tf.free_sites import GatePlace, GateSite
-from drnet_tf.graph import (
-    Call,
-    Graph,
-    model_like,
-    new_inputs,
-    read_graph,
-    replay,
-)
+from drnet_tf.graph import Call, Graph, read_graph, replay
+from drnet_tf.graph_building import model_like, new_inputs
 from drnet_tf.masks import ChannelMask
 from drnet_tf.sites import gate_sites, sites_for
 

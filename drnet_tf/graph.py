@@ -160,29 +160,6 @@ def replay(
     return [values[index] for index in graph.outputs]
 
 
-def new_inputs(model: keras.Model) -> list[keras.KerasTensor]:
-    """Fresh symbolic inputs like those of a model: shape, dtype and name."""
-    return [
-        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name)
-        for x in model.inputs
-    ]
-
-
-def model_like(
-    model: keras.Model,
-    inputs: list[keras.KerasTensor],
-    outputs: list[keras.KerasTensor],
-) -> keras.Model:
-    """A Functional model of flat tensors, structured and named as `model`."""
-    if isinstance(model, keras.Sequential):
-        return keras.Model(inputs[0], outputs[0], name=model.name)
-    return keras.Model(
-        keras.tree.pack_sequence_as(model.input, inputs),
-        keras.tree.pack_sequence_as(model.output, outputs),
-        name=model.name,
-    )
-
-
 class _Reader:
     """Collects calls and numbers tensors while models are read."""
 
@@ -204,7 +181,7 @@ class _Reader:
     ) -> tuple[int, ...]:
         """Reads `model` fed with the tensors `inputs`; gives its outputs."""
         numbers = dict(zip(map(id, model.inputs), inputs, strict=True))
-        for node in _nodes_in_order(model):
+        for node in nodes_in_order(model):
             args, kwargs = keras.tree.map_structure(
                 lambda x: (
                     TensorRef(numbers[id(x)])
@@ -270,7 +247,7 @@ def _trained_as(
     return kwargs
 
 
-def _nodes_in_order(model: keras.Model) -> list[Any]:
+def nodes_in_order(model: keras.Model) -> list[Any]:
     """Keras' nodes between the inputs and outputs, each after those it reads.
 
     Depth first without recursion (deep networks outrun Python's stack).

@@ -23,6 +23,7 @@ RANKS = {
         "version",
         "artifacts",
         "graph",
+        "graph_building",
         "operations",
         "names",
         "progress",
@@ -62,6 +63,7 @@ RANK = {name: rank for rank, names in RANKS.items() for name in names}
 SIDEWAYS = {
     ("artifacts", "version"),
     ("operations", "graph"),
+    ("graph_building", "graph"),
     ("tied_sites", "free_sites"),
     ("sites", "free_sites"),
     ("sites", "tied_sites"),

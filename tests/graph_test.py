@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from drnet_tf.graph import (
-    TensorRef,
-    check_model,
-    model_like,
-    new_inputs,
-    read_graph,
-    replay,
-)
+from drnet_tf.graph import TensorRef, check_model, read_graph, replay
+from drnet_tf.graph_building import model_like, new_inputs
 
 
 def names(model):

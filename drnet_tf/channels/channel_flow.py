@@ -204,6 +204,17 @@ class ChannelFlow:
             needed &= site.keep
         return needed
 
+    def relied_on(self, tensor: int, axis: int) -> np.ndarray:
+        """`(C,)` bool: channels along an axis whose values somebody relies on.
+
+        Whoever reads the tensor along another axis relies on all of these.
+        """
+        needed = self.on_axis(tensor, axis).needed
+        others = [self[tensor], *self._views_of(tensor)]
+        if any(x.axis != axis and x.needed.any() for x in others):
+            return np.ones(len(needed), bool)
+        return needed
+
     def need_all(self, tensor: int) -> None:
         """Marks all channels of a tensor as needed."""
         self[tensor].needed[:] = True
@@ -243,8 +254,15 @@ class ChannelFlow:
                 self.keep(view.atoms, reason)
 
     def is_kept(self, channels: Channels) -> np.ndarray:
-        """`(C,)` bool: which of the channels the small network has."""
-        return self._kept[self.atoms.roots(channels.atoms)]
+        """`(C,)` bool: which of the channels the small network has.
+
+        An axis that is asked for only now has all of its places.
+        """
+        roots = self.atoms.roots(channels.atoms)
+        known = roots < len(self._kept)
+        kept = np.ones(len(roots), bool)
+        kept[known] = self._kept[roots[known]]
+        return kept
 
     def kept(self, channels: Channels) -> np.ndarray:
         """Numbers of the channels that the small network has, in its order."""

@@ -7,14 +7,8 @@ from typing import Any
 
 import keras
 
-from drnet_tf.graph import (
-    Call,
-    Graph,
-    model_like,
-    new_inputs,
-    read_graph,
-    replay,
-)
+from drnet_tf.graph import Call, Graph, read_graph, replay
+from drnet_tf.graph_building import model_like, new_inputs
 
 
 def with_dtype_policy(model: keras.Model, policy: str) -> keras.Model:

@@ -32,6 +32,16 @@ def _check(model: keras.Model, **keep: Sequence[int]) -> None:
     assert difference(model, mask, seed=0) <= TOLERANCE
 
 
+def _verify(model: keras.Model, **keep: Sequence[int]) -> None:
+    mask = ChannelMask(
+        {
+            site.name: np.array(keep.get(site.name, [1] * site.channels), bool)
+            for site in gate_sites(model)
+        }
+    )
+    prune(model, mask, verify=True)
+
+
 @pytest.mark.parametrize("height", (4, 3))
 def test_norm_along_the_height(height: int) -> None:
     """The site's axis was the convolution's, the tensor's that of the norm:
@@ -131,3 +141,90 @@ def test_verifies_a_padding_of_infinity():
     outputs = keras.layers.Dense(2)(keras.layers.Flatten()(x))
     keep = ChannelMask({"conv": np.array([True, False, True])})
     prune(keras.Model(inputs, outputs), keep, verify=True)
+
+
+def test_masked_channels_that_a_norm_reads_along_another_axis() -> None:
+    """The norm read all of them, so they stay; but as nobody needed them along
+    the mask's own axis, nobody made them zero."""
+    inputs = keras.Input((4, 5, 2))
+    x = layers.Conv2D(3, 1, name="conv")(inputs)
+    x = layers.BatchNormalization(axis=1)(x)
+    x = layers.ReLU(name="relu")(x)
+    x = layers.LayerNormalization()(x)
+    x = layers.Conv2D(2, 1)(x)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    _check(model, relu=[1, 0, 0])
+    _verify(model, relu=[1, 0, 0])
+
+
+def test_layers_that_change_the_axis_of_the_channels() -> None:
+    """Cropping1D and its like have no `data_format`: channels that lay on the
+    axis that they cut were taken for as many as before."""
+    for layer in (layers.Cropping1D(1), layers.UpSampling1D(2)):
+        inputs = keras.Input((2, 2, 2))
+        x = layers.Conv2D(4, 1, activation="relu", name="conv")(inputs)
+        x = layer(layers.Reshape((16, 1))(x))
+        x = layers.Flatten()(layers.Conv1D(2, 3, padding="same")(x))
+        model = keras.Model(inputs, layers.Dense(3)(x))
+        _check(model, conv=[1, 0, 0, 1])
+
+
+def test_a_shared_sum_of_which_one_call_is_lost() -> None:
+    """What stands for the first call had the name of the second."""
+    inner = y = keras.Input((5, 5, 3))
+    z = layers.Conv2D(2, 1, activation="relu", name="a")(y)
+    z = layers.Conv2D(3, 1, name="b")(z)
+    block = keras.Model(inner, layers.Add(name="sum")([z, y]), name="block")
+    inputs = keras.Input((5, 5, 3))
+    x = layers.ReLU(name="relu")(block(inputs))
+    x = layers.GlobalAveragePooling2D()(block(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    keep = {"block/a": [0, 0], "block/a:1": [1, 0]}
+    _check(model, **keep)
+
+
+def test_an_operator_is_named_as_a_layer() -> None:
+    """Keras named the operator that stands for the layer `minimum_1`."""
+    keras.backend.clear_session()
+    inputs = keras.Input((5, 5, 2))
+    x = layers.Conv2D(2, 1, activation="relu", name="x")(inputs)
+    y = layers.Conv2D(2, 1, activation="relu", name="y")(inputs)
+    z = layers.Conv2D(2, 1, activation="relu", name="z")(inputs)
+    names = [f"minimum{end}" for end in ("", "_1", "_2", "_3")]
+    parts = [layers.Minimum(name=name)([x, y]) for name in names]
+    parts.append(keras.ops.minimum(x, z))
+    total = layers.Concatenate()(parts)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(total))
+    _check(model, z=[0, 0])
+    _check(model, y=[0, 0])
+
+
+def test_an_axis_that_only_the_report_asks_for() -> None:
+    """A depthwise layer's channels lie first, those it reads last: the report
+    counted channels of an axis that nobody had asked for before."""
+    inputs = keras.Input((4, 5, 2))
+    x = layers.Conv2D(3, 1, activation="relu", name="conv")(inputs)
+    x = layers.DepthwiseConv2D(1, data_format="channels_last")(x)
+    x = layers.ZeroPadding2D(1, data_format="channels_first")(x)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    _check(model, conv=[1, 0, 1])
+
+
+def test_values_that_cancel_but_for_the_rounding_of_a_bias() -> None:
+    """A folded constant is rounded to the bias' float32; next to values that
+    cancel to nearly nothing, `verify` took that for a fault."""
+    inputs = keras.Input((3, 3, 1))
+    x = layers.Conv2D(2, 1, name="conv")(inputs)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.Conv2D(1, 1, name="last")(x)
+    model = keras.Model(inputs, x)
+    norm, last = model.get_layer("norm"), model.get_layer("last")
+    norm.set_weights([[1e-4, 1], [0, 0.3], [0, 0], [1, 1]])
+    last.set_weights([np.reshape([1.0, 1.0], (1, 1, 2, 1)), [-0.3]])
+    sites = {
+        site.name: np.ones(site.channels, bool) for site in gate_sites(model)
+    }
+    model.get_layer("conv").set_weights(
+        [np.reshape([1.0, 0.0], (1, 1, 1, 2)), [0.0, 0.0]]
+    )
+    _verify(model)

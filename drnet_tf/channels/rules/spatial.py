@@ -10,6 +10,13 @@ from drnet_tf.channels.rules.convolution_shapes import channel_axis
 from drnet_tf.channels.rules.registry import Rule, register_rule
 from drnet_tf.graph import Call
 
+# They have no `data_format`: their channels are last.
+_ALONG_AXIS_1 = (
+    keras.layers.Cropping1D,
+    keras.layers.UpSampling1D,
+    keras.layers.ZeroPadding1D,
+)
+
 
 @register_rule(
     keras.layers.ActivityRegularization,
@@ -67,7 +74,9 @@ class ChannelWise(Rule):
 
     def _inputs(self, call: Call, flow: ChannelFlow) -> Channels:
         tensor = call.inputs[0]
-        if hasattr(call.operation, "data_format"):
+        if hasattr(call.operation, "data_format") or isinstance(
+            call.operation, _ALONG_AXIS_1
+        ):
             return flow.on_axis(tensor, channel_axis(call, flow))
         return flow[tensor]
 

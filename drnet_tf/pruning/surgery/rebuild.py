@@ -13,7 +13,8 @@ import numpy as np
 
 from drnet_tf.channels.analysis import rule_of
 from drnet_tf.channels.channel_flow import ChannelFlow
-from drnet_tf.graph import Call, TensorRef, model_like, new_inputs, replay
+from drnet_tf.graph import Call, TensorRef, replay
+from drnet_tf.graph_building import make_names_unique, model_like, new_inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ def rebuild(model: keras.Model, flow: ChannelFlow) -> Built:
     inputs = new_inputs(model)
     builder.tensors.update(zip(flow.graph.inputs, inputs, strict=True))
     outputs = replay(flow.graph, inputs, builder.call)
+    make_names_unique(inputs, outputs, builder.named)
     small = model_like(model, inputs, outputs)
     return Built(small, builder.tensors, builder.made, builder.sizes)
 
@@ -63,6 +65,11 @@ class _Builder:
         self.tensors: dict[int, keras.KerasTensor] = {}
         self.made: dict[int, keras.KerasTensor] = {}
         self.sizes: dict[int, int] = {}
+
+    @property
+    def named(self) -> frozenset[int]:
+        """`id` of the new operations that stand for one of the full network."""
+        return frozenset(map(id, self._operations.values()))
 
     def call(
         self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -25,7 +25,8 @@ def silence(flow: ChannelFlow) -> tuple[Silenced, ...]:
         if producers[tensor].name not in flow.alive:
             continue
         channels = flow.on_axis(tensor, site.axis)
-        places = ~site.keep & channels.needed & flow.is_kept(channels)
+        needed = flow.relied_on(tensor, site.axis)
+        places = ~site.keep & needed & flow.is_kept(channels)
         if not places.any():
             continue
         same_axis = flow[tensor].axis == site.axis

@@ -179,8 +179,9 @@ class Drawing:
         return self.layer(kind, filters, 1, **kwargs)(tensor)
 
     def name(self, kind: str) -> str:
+        # Keras names operators like layers, but for the letter.
         self._names += 1
-        return f"{kind.lower()}_{self._names}"
+        return f"{kind.lower()}_d{self._names}"
 
     def layer(
         self, kind: type[layers.Layer], *args: Any, **kwargs: Any

@@ -1,0 +1,60 @@
+"""New graphs in the likeness of a model: inputs, names, the model itself."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Container
+
+import keras
+
+from drnet_tf.graph import nodes_in_order
+
+
+def new_inputs(model: keras.Model) -> list[keras.KerasTensor]:
+    """Fresh symbolic inputs like those of a model: shape, dtype and name."""
+    return [
+        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name)
+        for x in model.inputs
+    ]
+
+
+def model_like(
+    model: keras.Model,
+    inputs: list[keras.KerasTensor],
+    outputs: list[keras.KerasTensor],
+) -> keras.Model:
+    """A Functional model of flat tensors, structured and named as `model`."""
+    if isinstance(model, keras.Sequential):
+        return keras.Model(inputs[0], outputs[0], name=model.name)
+    return keras.Model(
+        keras.tree.pack_sequence_as(model.input, inputs),
+        keras.tree.pack_sequence_as(model.output, outputs),
+        name=model.name,
+    )
+
+
+def make_names_unique(
+    inputs: list[keras.KerasTensor],
+    outputs: list[keras.KerasTensor],
+    named: Container[int],
+) -> None:
+    """Renames operations whose name another one of a new graph has.
+
+    Keras numbers operators by itself, and wants names unique in a model.
+
+    Args:
+      inputs, outputs: of the graph.
+      named: `id` of operations that keep their names, unique among them.
+    """
+    ends = types.SimpleNamespace(inputs=inputs, outputs=outputs)
+    found = {id(x.operation): x.operation for x in nodes_in_order(ends)}
+    taken = {x.name for x in found.values() if id(x) in named}
+    taken |= {x.name for x in inputs}
+    for key, operation in found.items():
+        if key in named:
+            continue
+        name, number = operation.name, 0
+        while operation.name in taken:
+            number += 1
+            operation.name = f"{name}_{number}"
+        taken.add(operation.name)
