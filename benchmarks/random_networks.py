@@ -100,6 +100,8 @@ def in_float64(model: keras.Model) -> keras.Model:
     twin = keras.models.model_from_json(text)
     pairs = zip(twin.variables, model.variables, strict=True)
     for variable, source in pairs:
+        if "float" not in variable.dtype:  # the state of a dropout's generator
+            continue
         # The last part may hold a number that counts all weights ever made.
         layers = [x.path.rpartition("/")[0] for x in (variable, source)]
         if layers[0] != layers[1]:
