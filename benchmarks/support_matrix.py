@@ -20,7 +20,6 @@ pruned exactly nor refused with a reason.
 from __future__ import annotations
 
 import concurrent.futures
-import hashlib
 import json
 import os
 import subprocess
@@ -65,13 +64,8 @@ _NETWORK = flags.DEFINE_string(
     "network", None, "For the program's own use: measures this network here."
 )
 
-# What decides a record beside the settings.
-_SOURCES = (
-    "drnet_tf/**/*.py",
-    "tflite/**/*.py",
-    "benchmarks/exactness.py",
-    "benchmarks/*_networks.py",
-)
+# What decides a record beside the settings: these and what they import.
+_SOURCES = ("exactness", "random_networks", "matrix_networks")
 
 
 def main(_: list[str]) -> None:
@@ -256,11 +250,8 @@ def _litert_masks() -> int:
 
 def _made_with(hub: bool) -> dict[str, Any]:
     """Code, settings and versions that decide a record."""
-    code = hashlib.sha256()
-    for pattern in _SOURCES:
-        for path in sorted(_ROOT.glob(pattern)):
-            code.update(f"{path.relative_to(_ROOT)}\n".encode())
-            code.update(path.read_bytes())
+    from tools.module_imports import digest, find_modules, reachable
+
     versions = {}
     for package in ("keras", "tensorflow", "ai-edge-litert", "keras-hub"):
         try:
@@ -269,7 +260,7 @@ def _made_with(hub: bool) -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     return {
-        "code": code.hexdigest()[:12],
+        "code": digest(reachable(find_modules(_ROOT), _SOURCES)),
         "seed": _SEED.value,
         "images": _IMAGES.value,
         "litert_masks": _litert_masks(),

@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tools.module_imports import Import, Module, find_modules, imports_of
+from tools.module_imports import (
+    Import,
+    Module,
+    digest,
+    find_modules,
+    imports_of,
+    reachable,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -285,6 +292,32 @@ RULES: list[Rule] = [
 @pytest.fixture(scope="module")
 def modules() -> list[Module]:
     return find_modules(ROOT)
+
+
+def test_only_what_is_imported_is_reachable(modules: list[Module]):
+    found = {x.name for x in reachable(modules, ["drnet_tf.masks"])}
+    assert found == {
+        f"drnet_tf.{name}"
+        for name in (
+            "artifacts",
+            "importance",
+            "masks",
+            "names",
+            "rules",
+            "version",
+        )
+    }
+    before = digest(reachable(modules, ["drnet_tf.masks"]))
+    changed = [
+        Module(x.name, x.path, f"{x.source}#")
+        if x.name == "drnet_tf.rules"
+        else x
+        for x in modules
+    ]
+    assert digest(reachable(changed, ["drnet_tf.masks"])) != before
+    assert digest(reachable(changed, ["drnet_tf.importance"])) == digest(
+        reachable(modules, ["drnet_tf.importance"])
+    )
 
 
 def test_the_modules_are_found(modules: list[Module]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -99,6 +100,37 @@ def imports_of(module: Module, known: Collection[str]) -> list[Import]:
     visitor = _ImportVisitor(known)
     visitor.visit(module.tree)
     return visitor.found
+
+
+def reachable(
+    modules: Collection[Module], start: Collection[str]
+) -> list[Module]:
+    """The modules that some modules need, themselves included, by path.
+
+    A package's `__init__` counts only where it is imported by its own name: what
+    it hands on is imported from the modules that define it.
+
+    Args:
+      modules: of the project.
+      start: names of modules of it.
+    """
+    by_name = {module.name: module for module in modules}
+    found: dict[str, Module] = {}
+    waiting = list(start)
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in found:
+            found[name] = by_name[name]
+            waiting += [x.name for x in imports_of(by_name[name], by_name)]
+    return sorted(found.values(), key=lambda module: module.path)
+
+
+def digest(modules: Collection[Module]) -> str:
+    """Twelve hexadecimal digits that any change of the sources changes."""
+    code = hashlib.sha256()
+    for module in modules:
+        code.update(f"{module.path}\n{module.source}".encode())
+    return code.hexdigest()[:12]
 
 
 class _ImportVisitor(ast.NodeVisitor):
