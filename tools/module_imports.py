@@ -107,8 +107,7 @@ def reachable(
 ) -> list[Module]:
     """The modules that some modules need, themselves included, by path.
 
-    A package's `__init__` counts only where it is imported by its own name: what
-    it hands on is imported from the modules that define it.
+    A package's `__init__` counts only where it is imported by its own name.
 
     Args:
       modules: of the project.
