@@ -16,6 +16,7 @@ from drnet_tf.budgets import (
     smallest_mask_within_drop,
 )
 from drnet_tf.costs import CostModel
+from drnet_tf.deployment import file_bytes, file_milliseconds
 from drnet_tf.evaluation import evaluate
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import ChannelMask, build_mask, check_round_to
@@ -25,6 +26,7 @@ from drnet_tf.nested_masks import (
     masks_by_threshold,
 )
 from drnet_tf.progress import DelayedBar
+from drnet_tf.pruning import prune
 from drnet_tf.repair.cutting import Repair
 from drnet_tf.repair.redundancy import reconstruction_losses
 from drnet_tf.rules import check_rule
@@ -34,12 +36,14 @@ ALLOCATIONS = ("threshold", "layers")
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
-    """What is asked of a sub-network. One of the first four is given.
+    """What is asked of a sub-network. One of the first six is given.
 
     Attributes:
       threshold: on the importance, > 0.
       max_parameters, max_macs: an int is a number, a float in (0, 1] a fraction
         of the full network.
+      max_bytes: of the float32 `.tflite` file, as the former.
+      max_milliseconds: of one image in LiteRT on this machine's CPU, > 0.
       max_drop: of the accuracy, in percentage points.
       rule: how classes are combined, see `rules.subtask_scores`.
       round_to: every site keeps a multiple of this many channels.
@@ -47,12 +51,14 @@ class Criterion:
         where that loses least for what it saves.
 
     Raises:
-      ValueError: not exactly one of the four, or a bad value.
+      ValueError: not exactly one of the six, or a bad value.
     """
 
     threshold: float | None = None
     max_parameters: int | float | None = None
     max_macs: int | float | None = None
+    max_bytes: int | float | None = None
+    max_milliseconds: float | None = None
     max_drop: float | None = None
     rule: str = "union"
     round_to: int = 1
@@ -79,7 +85,7 @@ class Criterion:
 
     @property
     def name(self) -> str:
-        """Which of the four is given."""
+        """Which of the six is given."""
         return next(x for x in _CRITERIA if getattr(self, x) is not None)
 
     @property
@@ -88,7 +94,16 @@ class Criterion:
         return getattr(self, self.name)
 
 
-_CRITERIA = ("threshold", "max_parameters", "max_macs", "max_drop")
+_CRITERIA = (
+    "threshold",
+    "max_parameters",
+    "max_macs",
+    "max_bytes",
+    "max_milliseconds",
+    "max_drop",
+)
+# What is saved on the way to a limit of something else.
+_SAVED = {"max_macs": "macs", "max_milliseconds": "macs"}
 
 
 class MaskSelection:
@@ -134,18 +149,50 @@ class MaskSelection:
             ), {}
         if criterion.name == "max_drop":
             check_max_drop(criterion.value)  # before the long work
-            masks = self._masks(classes, criterion, images, "parameters")
+        saved = _SAVED.get(criterion.name, "parameters")
+        if criterion.name == "max_drop":
+            masks = self._masks(classes, criterion, images, saved)
             return self._within_drop(
                 masks, criterion.value, cutter, validation_data
             )
-        of = criterion.name.removeprefix("max_")  # a field of MaskedCosts
+        if criterion.name in ("max_bytes", "max_milliseconds"):
+            return self._within_file(classes, criterion, images, saved)
         everything = self.costs.masked(self._open_mask())
-        full = getattr(everything, f"{of}_full")
+        full = getattr(everything, f"{saved}_full")
         limit = _absolute(criterion.name, criterion.value, full)
-        masks = self._masks(classes, criterion, images, of)
+        masks = self._masks(classes, criterion, images, saved)
         return largest_mask_within(
-            masks, lambda mask: self._cost(mask, len(classes), of), limit
+            masks, lambda mask: self._cost(mask, len(classes), saved), limit
         ), {}
+
+    def _within_file(
+        self,
+        classes: Sequence[str],
+        criterion: Criterion,
+        images: np.ndarray | None,
+        saved: str,
+    ) -> tuple[ChannelMask, dict[str, float]]:
+        """The largest network whose LiteRT file is small, or fast, enough."""
+        names, what = self._importance.class_names, criterion.name
+        measure = file_bytes if what == "max_bytes" else file_milliseconds
+        limit = float(criterion.value)
+        if what == "max_bytes":
+            whole = isinstance(criterion.value, numbers.Integral)
+            full = 1 if whole else file_bytes(self._model)
+            limit = _absolute(what, criterion.value, full)
+        measured: dict[int, float] = {}
+        bar = DelayedBar(None, "file")
+
+        def cost(mask: ChannelMask) -> float:
+            small = prune(self._model, mask, classes=classes, class_names=names)
+            measured[mask.kept] = measure(small.model)
+            bar.update(len(measured))
+            return measured[mask.kept]
+
+        masks = self._masks(classes, criterion, images, saved)
+        mask = largest_mask_within(masks, cost, limit)
+        bar.close()
+        return mask, {what.removeprefix("max_"): measured[mask.kept]}
 
     def _masks(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import keras
 from drnet_tf.artifacts import check_writable, write_json, write_together
 from drnet_tf.cost_records import MaskedCosts
 from drnet_tf.costs import count_costs
+from drnet_tf.deployment import load_drnet_tflite
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import PrunedModel, PruneReport
@@ -206,13 +206,7 @@ class SubTask:
         Raises:
           ImportError: the converter is not installed.
         """
-        try:
-            drnet_tflite = importlib.import_module("drnet_tflite")
-        except ImportError as error:
-            raise ImportError(
-                f"SubTask.to_tflite: {error}; the converter needs the extra "
-                "'tflite', install it with: pip install 'drnet_tf[tflite]'."
-            ) from error
+        drnet_tflite = load_drnet_tflite("SubTask.to_tflite")
         return drnet_tflite.convert(
             self.model, path, **{"labels": self.classes, **options}
         )

@@ -83,6 +83,8 @@ class DRNet:
         threshold: float | None = None,
         max_parameters: int | float | None = None,
         max_macs: int | float | None = None,
+        max_bytes: int | float | None = None,
+        max_milliseconds: float | None = None,
         max_drop: float | None = None,
         validation_data: Any = None,
         rule: str = "union",
@@ -103,6 +105,9 @@ class DRNet:
           threshold: on the importance, > 0.
           max_parameters, max_macs: an int is a number, a float in (0, 1] a
             fraction of the full network.
+          max_bytes: of the float32 `.tflite` file, as these.
+          max_milliseconds: of one image in LiteRT on this machine's CPU, with
+            one thread. These two convert some ten networks.
           max_drop: of the accuracy, in percentage points; the smallest
             sub-network found within it on the validation data (see
             `budgets.smallest_mask_within_drop` for what is guaranteed).
@@ -131,6 +136,8 @@ class DRNet:
             threshold,
             max_parameters,
             max_macs,
+            max_bytes,
+            max_milliseconds,
             max_drop,
             rule,
             round_to,

@@ -44,6 +44,7 @@ RANKS = {
         "running",
         "costs",
         "fingerprints",
+        "deployment",
         "allocation",
         "nested_masks",
     },
@@ -100,7 +101,7 @@ MAY_IMPORT_TENSORFLOW = {
 MAY_READ_KERAS_SRC = {"drnet_tf/graph.py"}
 
 # (file, function) of the library that may load the deployment code.
-MAY_IMPORT_DEPLOYMENT = {("drnet_tf/subnetworks.py", "to_tflite")}
+MAY_IMPORT_DEPLOYMENT = {("drnet_tf/deployment.py", "load_drnet_tflite")}
 
 MAX_MODULE_LINES = 300
 MAX_BODY_LINES = 40

@@ -361,3 +361,21 @@ def test_a_drop_is_searched_over_allocations(drnet, data):
         repair="least_squares",
     )
     assert subtask.evaluate(data).accuracy == subtask.criterion["accuracy"]
+
+
+def test_the_file_may_have_so_many_bytes(drnet, tmp_path):
+    full = drnet.subtask(("pig", "cat"), max_bytes=1.0)
+    limit = full.criterion["bytes"] - 500
+    subtask = drnet.subtask(("pig", "cat"), max_bytes=int(limit))
+    report = subtask.to_tflite(tmp_path / "small.tflite")
+    assert report.bytes == subtask.criterion["bytes"] <= limit
+    assert 0 < subtask.mask.kept < full.mask.kept
+    with pytest.raises(ValueError, match="the limit is 10, the smallest"):
+        drnet.subtask(("pig", "cat"), max_bytes=10)
+
+
+def test_an_image_may_take_so_long(drnet):
+    subtask = drnet.subtask(("pig", "cat"), max_milliseconds=1e4)
+    assert 0 < subtask.criterion["milliseconds"] < 1e4
+    with pytest.raises(ValueError, match="the limit is 1e-06, the smallest"):
+        drnet.subtask(("pig", "cat"), max_milliseconds=1e-6)
