@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import numbers
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +15,11 @@ from drnet_tf.budgets import (
     smallest_mask_within_drop,
 )
 from drnet_tf.costs import CostModel
+from drnet_tf.criteria import Criterion
 from drnet_tf.deployment import file_bytes, file_milliseconds
 from drnet_tf.evaluation import evaluate
 from drnet_tf.importance import ChannelImportance
-from drnet_tf.masks import ChannelMask, build_mask, check_round_to
+from drnet_tf.masks import ChannelMask, build_mask
 from drnet_tf.nested_masks import (
     NestedMasks,
     masks_by_layers,
@@ -31,77 +31,6 @@ from drnet_tf.repair.cutting import Repair
 from drnet_tf.repair.redundancy import reconstruction_losses
 from drnet_tf.rules import check_rule
 
-ALLOCATIONS = ("threshold", "layers")
-
-
-@dataclasses.dataclass(frozen=True)
-class Criterion:
-    """What is asked of a sub-network. One of the first six is given.
-
-    Attributes:
-      threshold: on the importance, > 0.
-      max_parameters, max_macs: an int is a number, a float in (0, 1] a fraction
-        of the full network.
-      max_bytes: of the float32 `.tflite` file, as the former.
-      max_milliseconds: of one image in LiteRT on this machine's CPU, > 0.
-      max_drop: of the accuracy, in percentage points.
-      rule: how classes are combined, see `rules.subtask_scores`.
-      round_to: every site keeps a multiple of this many channels.
-      allocation: "threshold": one for all sites; "layers": channels are taken
-        where that loses least for what it saves.
-
-    Raises:
-      ValueError: not exactly one of the six, or a bad value.
-    """
-
-    threshold: float | None = None
-    max_parameters: int | float | None = None
-    max_macs: int | float | None = None
-    max_bytes: int | float | None = None
-    max_milliseconds: float | None = None
-    max_drop: float | None = None
-    rule: str = "union"
-    round_to: int = 1
-    allocation: str = "threshold"
-
-    def __post_init__(self) -> None:
-        given = [x for x in _CRITERIA if getattr(self, x) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"DRNet.subtask: got {', '.join(given) or 'no criterion'}, "
-                f"expected exactly one of {', '.join(_CRITERIA)}."
-            )
-        if self.allocation not in ALLOCATIONS:
-            raise ValueError(
-                f"allocation: got {self.allocation!r}, expected one of "
-                f"{', '.join(ALLOCATIONS)}."
-            )
-        if self.allocation != "threshold" and self.name == "threshold":
-            raise ValueError(
-                f"allocation {self.allocation!r}: got a threshold, expected "
-                "max_parameters, max_macs or max_drop with it."
-            )
-        check_round_to(self.round_to)
-
-    @property
-    def name(self) -> str:
-        """Which of the six is given."""
-        return next(x for x in _CRITERIA if getattr(self, x) is not None)
-
-    @property
-    def value(self) -> int | float:
-        """Its value."""
-        return getattr(self, self.name)
-
-
-_CRITERIA = (
-    "threshold",
-    "max_parameters",
-    "max_macs",
-    "max_bytes",
-    "max_milliseconds",
-    "max_drop",
-)
 # What is saved on the way to a limit of something else.
 _SAVED = {"max_macs": "macs", "max_milliseconds": "macs"}
 
@@ -119,6 +48,7 @@ class MaskSelection:
     ) -> None:
         self._model, self._importance = model, importance
         self.costs = CostModel(model)
+        self._by_layers: dict[Any, tuple[np.ndarray, NestedMasks]] = {}
 
     def find(
         self,
@@ -159,7 +89,7 @@ class MaskSelection:
             return self._within_file(classes, criterion, images, saved)
         everything = self.costs.masked(self._open_mask())
         full = getattr(everything, f"{saved}_full")
-        limit = _absolute(criterion.name, criterion.value, full)
+        limit = criterion.limit(full)
         masks = self._masks(classes, criterion, images, saved)
         return largest_mask_within(
             masks, lambda mask: self._cost(mask, len(classes), saved), limit
@@ -179,7 +109,7 @@ class MaskSelection:
         if what == "max_bytes":
             whole = isinstance(criterion.value, numbers.Integral)
             full = 1 if whole else file_bytes(self._model)
-            limit = _absolute(what, criterion.value, full)
+            limit = criterion.limit(full)
         measured: dict[int, float] = {}
         bar = DelayedBar(None, "file")
 
@@ -213,6 +143,11 @@ class MaskSelection:
                 "importance holds none; pass images=, unlabelled ones of the "
                 "classes wanted, or dissect with keep_images=100."
             )
+        # Any budget of the same sub-task is a step on the same way.
+        key = (tuple(classes), criterion.rule, criterion.round_to, of)
+        known = self._by_layers.get(key)
+        if known is not None and np.array_equal(known[0], images):
+            return known[1]
         losses = reconstruction_losses(
             self._model,
             images,
@@ -220,13 +155,15 @@ class MaskSelection:
             classes,
             rule=criterion.rule,
         )
-        return masks_by_layers(
+        masks = masks_by_layers(
             self._importance,
             classes,
             losses,
             lambda mask: self._cost(mask, len(classes), of),
             **settings,
         )
+        self._by_layers[key] = images, masks
+        return masks
 
     def _cost(self, mask: ChannelMask, classes: int, of: str) -> int:
         return getattr(self.costs.masked(mask, classes), of)
@@ -279,16 +216,3 @@ def _check_validation_data(criterion: str, validation_data: Any) -> None:
             f"DRNet.subtask: got {criterion} {got} validation_data, expected "
             "it with max_drop and with nothing else."
         )
-
-
-def _absolute(criterion: str, value: Any, full: int) -> float:
-    """A limit as a number, from a number or a fraction of `full`."""
-    whole = isinstance(value, numbers.Integral)
-    if whole and value > 0 and not isinstance(value, bool):
-        return int(value)
-    if not whole and isinstance(value, numbers.Real) and 0 < float(value) <= 1:
-        return float(value) * full
-    raise ValueError(
-        f"{criterion}: got {value!r}, expected a whole number above 0, or a "
-        f"float in (0, 1] as a fraction of the full network's {full:,}."
-    )

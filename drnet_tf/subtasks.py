@@ -9,11 +9,12 @@ import keras
 import numpy as np
 
 from drnet_tf.classifier import find_classifier
+from drnet_tf.criteria import Criterion
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.repair.cutting import NONE, Repair, check_scale
-from drnet_tf.selection import Criterion, MaskSelection
+from drnet_tf.selection import MaskSelection
 from drnet_tf.sites import gate_sites, sites_for
 from drnet_tf.subnetworks import SubTask
 

@@ -45,6 +45,7 @@ RANKS = {
         "costs",
         "fingerprints",
         "deployment",
+        "criteria",
         "allocation",
         "nested_masks",
     },
@@ -62,7 +63,7 @@ RANKS = {
     6: {"budgets", "finetuning", "repair", "survey"},
     7: {"selection", "subnetworks"},
     8: {"subtasks"},
-    9: {"table_study", "coupling_study", "repair_study"},
+    9: {"fronts", "table_study", "coupling_study", "repair_study"},
     10: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}
@@ -417,8 +418,8 @@ def test_a_rule_lets_good_code_pass(rule: Rule):
             f"def f():\n{long_docstring}" + "    pass\n" * 40,
         ),
         _module(
-            "drnet_tf/subnetworks.py",
-            "def to_tflite():\n  import drnet_tflite.converter",
+            "drnet_tf/deployment.py",
+            "def load_drnet_tflite():\n  import drnet_tflite.converter",
         ),
         _module(
             "recipes/quickstart.py", "import drnet_tf\nimport drnet_tflite"

@@ -1,0 +1,99 @@
+"""What may be asked of a sub-network."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+from typing import Any
+
+from drnet_tf.masks import check_round_to
+
+ALLOCATIONS = ("threshold", "layers")
+
+
+# The criteria, of which one is given.
+_CRITERIA = (
+    "threshold",
+    "max_parameters",
+    "max_macs",
+    "max_bytes",
+    "max_milliseconds",
+    "max_drop",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Criterion:
+    """What is asked of a sub-network. One of the first six is given.
+
+    Attributes:
+      threshold: on the importance, > 0.
+      max_parameters, max_macs: an int is a number, a float in (0, 1] a fraction
+        of the full network.
+      max_bytes: of the float32 `.tflite` file, as the former.
+      max_milliseconds: of one image in LiteRT on this machine's CPU, > 0.
+      max_drop: of the accuracy, in percentage points.
+      rule: how classes are combined, see `rules.subtask_scores`.
+      round_to: every site keeps a multiple of this many channels.
+      allocation: "threshold": one for all sites; "layers": channels are taken
+        where that loses least for what it saves.
+
+    Raises:
+      ValueError: not exactly one of the six, or a bad value.
+    """
+
+    threshold: float | None = None
+    max_parameters: int | float | None = None
+    max_macs: int | float | None = None
+    max_bytes: int | float | None = None
+    max_milliseconds: float | None = None
+    max_drop: float | None = None
+    rule: str = "union"
+    round_to: int = 1
+    allocation: str = "threshold"
+
+    def __post_init__(self) -> None:
+        given = [x for x in _CRITERIA if getattr(self, x) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"DRNet.subtask: got {', '.join(given) or 'no criterion'}, "
+                f"expected exactly one of {', '.join(_CRITERIA)}."
+            )
+        if self.allocation not in ALLOCATIONS:
+            raise ValueError(
+                f"allocation: got {self.allocation!r}, expected one of "
+                f"{', '.join(ALLOCATIONS)}."
+            )
+        if self.allocation != "threshold" and self.name == "threshold":
+            raise ValueError(
+                f"allocation {self.allocation!r}: got a threshold, expected "
+                "max_parameters, max_macs or max_drop with it."
+            )
+        check_round_to(self.round_to)
+
+    @property
+    def name(self) -> str:
+        """Which of the six is given."""
+        return next(x for x in _CRITERIA if getattr(self, x) is not None)
+
+    @property
+    def value(self) -> int | float:
+        """Its value."""
+        return getattr(self, self.name)
+
+    def limit(self, full: float) -> float:
+        """The value as a number, from a number or a fraction of `full`.
+
+        Raises:
+          ValueError: it is neither a whole number above 0 nor a fraction.
+        """
+        value: Any = self.value  # numpy's numbers, and whatever was given
+        if isinstance(value, numbers.Integral):
+            if value > 0 and not isinstance(value, bool):
+                return int(value)
+        elif isinstance(value, numbers.Real) and 0 < float(value) <= 1:
+            return float(value) * full
+        raise ValueError(
+            f"{self.name}: got {value!r}, expected a whole number above 0, or "
+            f"a float in (0, 1] as a fraction of the full network's {full:,}."
+        )
