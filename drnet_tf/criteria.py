@@ -88,10 +88,11 @@ class Criterion:
           ValueError: it is neither a whole number above 0 nor a fraction.
         """
         value: Any = self.value  # numpy's numbers, and whatever was given
-        if isinstance(value, numbers.Integral):
-            if value > 0 and not isinstance(value, bool):
-                return int(value)
-        elif isinstance(value, numbers.Real) and 0 < float(value) <= 1:
+        whole = isinstance(value, numbers.Integral)
+        if whole and value > 0 and value is not True:
+            return int(value)
+        part = isinstance(value, numbers.Real) and not whole
+        if part and 0 < float(value) <= 1:
             return float(value) * full
         raise ValueError(
             f"{self.name}: got {value!r}, expected a whole number above 0, or "
