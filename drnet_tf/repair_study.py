@@ -18,12 +18,18 @@ from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.masks import ChannelMask
-from drnet_tf.nested_masks import masks_by_threshold
+from drnet_tf.nested_masks import (
+    NestedMasks,
+    masks_by_layers,
+    masks_by_threshold,
+)
 from drnet_tf.pruning import PrunedModel, PruneReport, prune
+from drnet_tf.repair.redundancy import reconstruction_losses
 from drnet_tf.repair.repair import repair_all
 from drnet_tf.width_masks import mask_of_widths
 
-OWN = "civ"  # the selection by the importance itself
+# Selections by the importance itself: one threshold, or widths by layer.
+OWN, BY_LAYERS = "civ", "civ by layers"
 HARD, NORMS, LEAST_SQUARES = "hard", "norms", "least_squares"
 DISTILLED, BOTH = "distilled", "least_squares, distilled"
 _BATCH = 250  # images run at a time
@@ -37,6 +43,7 @@ class StudySettings:
       budgets: shares of the full network's parameters, counted as running.
       rule: how the classes of the importance are combined.
       repair_images: unlabelled training images of each class.
+      by_layers: whether widths are also allocated by `masks_by_layers`.
       distil: whether one epoch of distillation is run, too.
       seed: of images and places.
     """
@@ -44,6 +51,7 @@ class StudySettings:
     budgets: tuple[float, ...]
     rule: str = "mean"
     repair_images: int = 200
+    by_layers: bool = True
     distil: bool = False
     seed: int = 0
 
@@ -84,28 +92,36 @@ class RepairStudy:
         """Accuracies of one sub-task at every budget.
 
         Returns:
-          "classes", "full_accuracy" and "points": for each budget the shares of
-          parameters and MACs of the pruned network and, by selection and
-          method, its accuracy under the masked softmax.
+          "classes", "full_accuracy" and "points": for each "budget" by
+          "selections" the shares of "parameters" and "macs" of the pruned
+          network and, by method, its "accuracy" under the masked softmax.
         """
         rows = self._importance.class_rows(classes)
         own = np.isin(self._test.labels, rows)
         images, labels = self._test.images[own], self._test.labels[own]
+        train = self._train.of_classes(classes)
+        unlabelled = train.take(
+            self._settings.repair_images, seed=self._settings.seed
+        ).images
+        families = self._families(classes, unlabelled)
         points, networks, keys = [], [], []
         for place, budget in enumerate(self._settings.budgets):
-            for name, mask in self._masks(classes, budget).items():
+            for name, mask in self._masks(families, budget).items():
                 networks.append(prune(self._model, mask, classes=rows))
                 keys.append((place, name))
-                if name == OWN:
-                    points.append(_point(budget, networks[-1].report))
-        found = self._improved(networks, [x for _, x in keys], classes)
+            points.append({"budget": budget, "selections": {}})
+        names = [name for _, name in keys]
+        found = self._improved(networks, names, train.images, unlabelled)
         columns = np.array([rows.index(label) for label in labels.tolist()])
         for (place, name), methods in zip(keys, found, strict=True):
-            points[place][name] = {
-                method: float(
-                    (_outputs(x.model, images).argmax(-1) == columns).mean()
-                )
-                for method, x in methods.items()
+            points[place]["selections"][name] = {
+                **_shares(methods[HARD].report),
+                "accuracy": {
+                    method: float(
+                        (_outputs(x.model, images).argmax(-1) == columns).mean()
+                    )
+                    for method, x in methods.items()
+                },
             }
         full = subtask_accuracy(self._full, self._test.labels, rows)
         return {
@@ -114,47 +130,64 @@ class RepairStudy:
             "points": points,
         }
 
-    def _masks(
-        self, classes: tuple[str, ...], budget: float
-    ) -> dict[str, ChannelMask]:
-        """The CIVs' mask within a budget, and others of the same widths."""
-        count, rule = len(classes), self._settings.rule
-        everything = self._costs.masked(
-            ChannelMask(
-                {
-                    site: np.ones(width, bool)
-                    for site, width in self._importance.channels.items()
-                }
+    def _families(
+        self, classes: tuple[str, ...], unlabelled: np.ndarray
+    ) -> dict[str, NestedMasks]:
+        """The sub-task's masks of all sizes, by the importance's selections."""
+        rule, count = self._settings.rule, len(classes)
+        found = {OWN: masks_by_threshold(self._importance, classes, rule=rule)}
+        if self._settings.by_layers:
+            losses = reconstruction_losses(
+                self._model,
+                unlabelled,
+                self._importance,
+                classes,
+                rule=rule,
+                seed=self._settings.seed,
+                progress=False,
             )
-        ).parameters_full
-        own = largest_mask_within(
-            masks_by_threshold(self._importance, classes, rule=rule),
-            lambda mask: self._costs.masked(mask, count).parameters,
-            budget * everything,
-        )
-        return {
-            OWN: own,
-            **{
-                name: mask_of_widths(other, classes, own.widths, rule)
-                for name, other in self._others.items()
-            },
+            found[BY_LAYERS] = masks_by_layers(
+                self._importance,
+                classes,
+                losses,
+                lambda mask: self._costs.masked(mask, count).parameters,
+                rule=rule,
+            )
+        return found
+
+    def _masks(
+        self, families: Mapping[str, NestedMasks], budget: float
+    ) -> dict[str, ChannelMask]:
+        """Masks within a budget, and others of the widths of the first."""
+        classes = families[OWN].classes
+        full = self._costs.full().parameters
+        found = {
+            name: largest_mask_within(
+                masks,
+                lambda mask: self._costs.masked(mask, len(classes)).parameters,
+                budget * full,
+            )
+            for name, masks in families.items()
         }
+        widths, rule = found[OWN].widths, self._settings.rule
+        for name, other in self._others.items():
+            found[name] = mask_of_widths(other, classes, widths, rule)
+        return found
 
     def _improved(
         self,
         networks: Sequence[PrunedModel],
         selections: Sequence[str],
-        classes: tuple[str, ...],
+        train: np.ndarray,
+        unlabelled: np.ndarray,
     ) -> list[dict[str, PrunedModel]]:
         """Each network by every method; all but two for the CIVs' only."""
-        settings = self._settings
-        train = self._train.of_classes(classes)
-        unlabelled = train.take(settings.repair_images, seed=settings.seed)
+        settings, own = self._settings, (OWN, BY_LAYERS)
         wanted = [
             (number, method)
             for number, selection in enumerate(selections)
             for method in (LEAST_SQUARES, NORMS)
-            if method == LEAST_SQUARES or (selection == OWN and self._has_norms)
+            if method == LEAST_SQUARES or (selection in own and self._has_norms)
         ]
         found = [{HARD: network} for network in networks]
         with warnings.catch_warnings():
@@ -163,29 +196,28 @@ class RepairStudy:
             repaired = repair_all(
                 [(networks[number], method) for number, method in wanted],
                 self._model,
-                unlabelled.images,
+                unlabelled,
                 seed=settings.seed,
                 progress=False,
             )
         for (number, method), network in zip(wanted, repaired, strict=True):
             found[number][method] = network
         for methods, selection in zip(found, selections, strict=True):
-            if settings.distil and selection == OWN:
+            if settings.distil and selection in own:
                 for start, name in ((HARD, DISTILLED), (LEAST_SQUARES, BOTH)):
                     methods[name] = finetune(
                         methods[start],
                         self._model,
-                        train.images,
+                        train,
                         seed=settings.seed,
                         progress=False,
                     )
         return found
 
 
-def _point(budget: float, report: PruneReport) -> dict[str, Any]:
+def _shares(report: PruneReport) -> dict[str, float]:
     macs = report.macs_after or 0, report.macs_before or 1
     return {
-        "budget": budget,
         "parameters": report.parameters_after / report.parameters_before,
         "macs": macs[0] / macs[1],
     }
@@ -206,10 +238,8 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[tuple[int, float, str, str], list[tuple[float, ...]]] = {}
     for row in rows:
         for point in row["points"]:
-            for selection, methods in point.items():
-                if not isinstance(methods, Mapping):
-                    continue
-                for method, accuracy in methods.items():
+            for selection, network in point["selections"].items():
+                for method, accuracy in network["accuracy"].items():
                     key = (
                         len(row["classes"]),
                         point["budget"],
@@ -218,8 +248,8 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     )
                     groups.setdefault(key, []).append(
                         (
-                            point["parameters"],
-                            point["macs"],
+                            network["parameters"],
+                            network["macs"],
                             row["full_accuracy"],
                             accuracy,
                         )

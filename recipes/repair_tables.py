@@ -41,6 +41,7 @@ _BUDGETS = flags.DEFINE_list(
 _SIZES = flags.DEFINE_list("sizes", ["2", "3"], "Classes of a sub-task.")
 _STEP = flags.DEFINE_integer("every", 1, "Takes each n-th sub-task only.", 1)
 _COMPARE = flags.DEFINE_bool("compare", True, "Other selections, too.")
+_BY_LAYERS = flags.DEFINE_bool("by_layers", True, "Widths by layer, too.")
 _DISTIL = flags.DEFINE_bool("distil", False, "One epoch of distillation, too.")
 _TEST = flags.DEFINE_integer("test_images", 500, "Test images of each class.")
 _REPAIR = flags.DEFINE_integer("repair_images", 200, "Images of each class.")
@@ -50,8 +51,8 @@ _TRAIN = flags.DEFINE_integer(
 _RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
-    _MODEL, _CIV, _OUTPUT, _BUDGETS, _SIZES, _STEP, _COMPARE, _DISTIL, _TEST,
-    _REPAIR, _TRAIN, _RULE, _SEED,
+    _MODEL, _CIV, _OUTPUT, _BUDGETS, _SIZES, _STEP, _COMPARE,
+    _BY_LAYERS, _DISTIL, _TEST, _REPAIR, _TRAIN, _RULE, _SEED,
 )  # fmt: skip
 
 
@@ -142,6 +143,7 @@ def _study(importance: ChannelImportance) -> RepairStudy:
             tuple(map(float, _BUDGETS.value)),
             _RULE.value,
             _REPAIR.value,
+            _BY_LAYERS.value,
             _DISTIL.value,
             seed,
         ),

@@ -55,17 +55,16 @@ def test_a_row_holds_every_selection_and_method(row):
     assert found["full_accuracy"] == pytest.approx(expected.mean())
     assert [x["budget"] for x in found["points"]] == [0.9, 0.5]
     for point in found["points"]:
-        assert 0 < point["parameters"] <= point["budget"]
-        assert set(point["civ"]) == {
-            "hard",
-            "norms",
-            "least_squares",
-            "distilled",
-            "least_squares, distilled",
-        }
-        assert set(point["random"]) == {"hard", "least_squares"}
-        for methods in (point["civ"], point["random"]):
-            assert all(0 <= x <= 1 for x in methods.values())
+        selections = point["selections"]
+        assert set(selections) == {"civ", "civ by layers", "random"}
+        for network in selections.values():
+            assert 0 < network["parameters"] <= point["budget"]
+            assert all(0 <= x <= 1 for x in network["accuracy"].values())
+        methods = {"hard", "least_squares"}
+        assert set(selections["random"]["accuracy"]) == methods
+        methods |= {"norms", "distilled", "least_squares, distilled"}
+        for name in ("civ", "civ by layers"):
+            assert set(selections[name]["accuracy"]) == methods
 
 
 def test_means_and_drops_are_over_the_sub_tasks():
@@ -76,9 +75,13 @@ def test_means_and_drops_are_over_the_sub_tasks():
             "points": [
                 {
                     "budget": 0.1,
-                    "parameters": 0.08,
-                    "macs": 0.2,
-                    "civ": {"hard": accuracy},
+                    "selections": {
+                        "civ": {
+                            "parameters": 0.08,
+                            "macs": 0.2,
+                            "accuracy": {"hard": accuracy},
+                        }
+                    },
                 }
             ],
         }
