@@ -104,7 +104,8 @@ class RepairStudy:
             self._settings.repair_images, seed=self._settings.seed
         ).images
         families = self._families(classes, unlabelled)
-        points, networks, keys = [], [], []
+        points: list[dict[str, Any]] = []
+        networks, keys = [], []
         for place, budget in enumerate(self._settings.budgets):
             for name, mask in self._masks(families, budget).items():
                 networks.append(prune(self._model, mask, classes=rows))

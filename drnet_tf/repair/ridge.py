@@ -151,11 +151,14 @@ def choose_ridge(
 ) -> float:
     """The candidate whose solution fits best where it was not fitted.
 
+    The error is taken to fall, then to rise: from the middle candidate on, the
+    next one is tried as long as it does better.
+
     Args:
       fitted: of samples that the weights are solved for.
       held_back: of samples of other images, at least one.
       kernel, bias: as for `solve`.
-      candidates: relative strengths, at least one.
+      candidates: relative strengths, rising, at least one.
     """
     spread = variance(held_back)
     scale = np.where(spread > 0, spread, 1.0)
@@ -165,7 +168,18 @@ def choose_ridge(
         errors = mean_square_error(held_back, found.kernel, found.bias)
         return float((errors / scale).sum())
 
-    return min(candidates, key=error)
+    place = len(candidates) // 2
+    least = error(candidates[place])
+    for step in (-1, 1):
+        moved = False
+        while 0 <= place + step < len(candidates):
+            found = error(candidates[place + step])
+            if found >= least:
+                break
+            place, least, moved = place + step, found, True
+        if moved:
+            break
+    return candidates[place]
 
 
 def variance(moments: Moments) -> np.ndarray:

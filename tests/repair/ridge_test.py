@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drnet_tf.repair.ridge import Moments, solve
+from drnet_tf.repair.ridge import Moments, choose_ridge, solve
 
 
 def _problem(
@@ -70,3 +70,33 @@ def test_inputs_that_are_all_zero_leave_the_kernel() -> None:
     found = solve(_moments(0 * x, y), old, np.zeros((2, 3)), 1e-3)
     np.testing.assert_array_equal(found.kernel, old)
     np.testing.assert_allclose(found.bias, y.mean(1))
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0, 30.0])
+def test_the_ridge_is_the_one_that_does_best_on_other_samples(
+    noise: float,
+) -> None:
+    generator = np.random.default_rng(5)
+    old = generator.normal(size=(1, 12, 3))
+    change = 0.3 * generator.normal(size=old.shape)
+
+    def draw(samples: int) -> tuple[np.ndarray, np.ndarray]:
+        x = generator.normal(size=(1, samples, 12))
+        errors = noise * generator.normal(size=(1, samples, 3))
+        return x, x @ (old + change) + errors
+
+    x, y = draw(20)
+    held_x, held_y = draw(400)
+    candidates = (1e-3, 1e-2, 1e-1, 1.0, 1e3)
+
+    def error(ridge: float) -> float:
+        found = solve(_moments(x, y), old, None, ridge).kernel
+        rest = np.square(held_x @ found - held_y).mean((0, 1))
+        return float((rest / held_y.var((0, 1))).sum())
+
+    found = choose_ridge(
+        _moments(x, y), _moments(held_x, held_y), old, None, candidates
+    )
+    assert found == min(candidates, key=error)
+    assert noise < 30 or found == 1e3
+    assert noise > 0 or found == 1e-3
