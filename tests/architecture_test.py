@@ -36,7 +36,7 @@ RANKS = {
         "progress",
         "cost_records",
     },
-    1: {"channels", "importance", "channel_gate"},
+    1: {"channels", "importance", "channel_gate", "work_folders"},
     2: {"free_sites", "tied_sites", "sites", "rules", "masks", "width_masks"},
     3: {
         "gates",

@@ -16,7 +16,7 @@ from drnet_tf.dissection.balance import calibrate_balance
 from drnet_tf.dissection.batch_sizes import batch_size_for
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
 from drnet_tf.dissection.class_means import ClassMeans
-from drnet_tf.dissection.journal import Journal, open_folder
+from drnet_tf.dissection.journal import Journal
 from drnet_tf.dissection.kept_images import KeptImages
 from drnet_tf.dissection.sampling import draw_images, stream
 from drnet_tf.fingerprints import fingerprint
@@ -24,6 +24,7 @@ from drnet_tf.importance import Cdrps, ChannelImportance
 from drnet_tf.names import check_class_names
 from drnet_tf.progress import DelayedBar
 from drnet_tf.sites import gate_sites
+from drnet_tf.work_folders import open_folder
 
 CALIBRATION_IMAGES = 40
 

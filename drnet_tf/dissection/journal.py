@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from drnet_tf.artifacts import (
-    check_writable,
-    load_arrays,
-    save_arrays,
-    write_json,
-)
+from drnet_tf.artifacts import load_arrays, save_arrays
 from drnet_tf.importance import Cdrps
+from drnet_tf.work_folders import digest_of, open_work_folder
 
 _KIND = "dissection_batch"
 
@@ -40,29 +34,7 @@ class Journal:
     def __init__(
         self, folder: str | os.PathLike[str], plan: Mapping[str, Any]
     ) -> None:
-        self._folder = open_folder(folder)
-        path = self._folder / "plan.json"
-        plan = json.loads(json.dumps(plan))
-        if not path.exists():
-            write_json(path, plan)
-            return
-        try:
-            found = json.loads(path.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"work_dir '{folder}': plan.json is damaged ({error}); empty "
-                "the folder or pass another one."
-            ) from error
-        if not isinstance(found, dict):
-            found = {}
-        for key in plan:
-            if found.get(key) != plan[key]:
-                raise ValueError(
-                    f"work_dir '{folder}' holds another run: its '{key}' is "
-                    f"{_short(found.get(key))}, this run's is "
-                    f"{_short(plan[key])}; pass another folder, or empty this "
-                    "one."
-                )
+        self._folder = open_work_folder(folder, plan)
 
     def load(self, number: int, images: np.ndarray) -> Cdrps | None:
         """The results of batch `number`, None if it is not done yet.
@@ -74,7 +46,7 @@ class Journal:
         if not path.exists():
             return None
         arrays, header = load_arrays(path, _KIND)
-        if header["images"] != _digest(images):
+        if header["images"] != digest_of(images):
             raise ValueError(
                 f"'{path}' was made from other images than this run's; pass "
                 "the same dataset as before, or another work_dir."
@@ -94,37 +66,8 @@ class Journal:
             "kl": cdrps.kl,
             "iteration": cdrps.iteration,
         }
-        header = {"images": _digest(images), "sites": list(cdrps.gates)}
+        header = {"images": digest_of(images), "sites": list(cdrps.gates)}
         save_arrays(self._path(number), arrays, header, _KIND)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"batch_{number:05d}.safetensors"
-
-
-def open_folder(folder: str | os.PathLike[str]) -> Path:
-    """Makes a work folder where there is none.
-
-    Raises:
-      ValueError: it cannot be made or written.
-    """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"work_dir '{folder}' cannot be made: {error.strerror}; pass a "
-            "folder that can be written."
-        ) from error
-    check_writable(path / "plan.json")
-    return path
-
-
-def _digest(images: np.ndarray) -> str:
-    digest = hashlib.sha256(f"{images.dtype} {images.shape}".encode())
-    digest.update(np.ascontiguousarray(images).tobytes())
-    return digest.hexdigest()
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -9,6 +9,7 @@ import numpy as np
 from drnet_tf.graph import Call, Graph
 from drnet_tf.repair import norms
 from drnet_tf.repair.activations import ArrayStore, run_call, run_layer_by_layer
+from drnet_tf.repair.journal import Journal
 from drnet_tf.repair.linear_layers import LinearLayer, linear_layer
 from drnet_tf.repair.patches import gather
 from drnet_tf.repair.plan import Plan, Refit
@@ -31,6 +32,7 @@ class Fitting:
         diagonal of the Gram matrix: of several, each layer takes the one that
         fits best on every fifth image, which is held back for this choice.
       store: for activations.
+      journal: of layers that are done.
 
     Attributes:
       layers: what was done so far.
@@ -44,9 +46,11 @@ class Fitting:
         images: Images,
         ridges: Sequence[float],
         store: ArrayStore,
+        journal: Journal | None = None,
     ) -> None:
         self._graph, self._plan, self._reference = graph, plan, reference
         self._images, self._ridges, self._store = images, ridges, store
+        self._journal = journal
         self.layers: list[LayerRepair] = []
 
     def run(self) -> Iterator[int]:
@@ -65,11 +69,21 @@ class Fitting:
 
     def _reach(self, call: Call) -> None:
         if call.name in self._plan.refits:
-            self._refit(self._plan.refits[call.name])
+            self.layers.append(self._refitted(self._plan.refits[call.name]))
         if call.name in self._plan.norms:
             self._match(call)
 
-    def _refit(self, refit: Refit) -> None:
+    def _refitted(self, refit: Refit) -> LayerRepair:
+        """Refits a layer, or takes what the journal has of it."""
+        number = len(self.layers)
+        done = self._journal.load(number, refit) if self._journal else None
+        if done is None:
+            done = self._refit(refit)
+            if self._journal:
+                self._journal.save(number, refit, done)
+        return done
+
+    def _refit(self, refit: Refit) -> LayerRepair:
         layer = linear_layer(refit.call.operation)
         kernel, bias = layer.kernel(), layer.bias()
         fitted, held_back = self._moments(refit, layer, kernel)
@@ -83,16 +97,14 @@ class Fitting:
         found = solve(moments, kernel, free, ridge)
         _adopt(refit, layer, kernel, bias, found)
         variance = max(float(found.variance.sum()), 1e-30)
-        self.layers.append(
-            LayerRepair(
-                refit.call.name,
-                moments.count,
-                kernel.shape[1],
-                float(found.error_before.sum()) / variance,
-                float(found.error_after.sum()) / variance,
-                ridge,
-                "sum" if refit.sum else "output",
-            )
+        return LayerRepair(
+            refit.call.name,
+            moments.count,
+            kernel.shape[1],
+            float(found.error_before.sum()) / variance,
+            float(found.error_after.sum()) / variance,
+            ridge,
+            "sum" if refit.sum else "output",
         )
 
     def _moments(

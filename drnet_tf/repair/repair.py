@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
 
+from drnet_tf.fingerprints import fingerprint
 from drnet_tf.graph import Graph, read_graph
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
@@ -16,9 +19,11 @@ from drnet_tf.pruning.pruned_model import lineage_of
 from drnet_tf.repair.activations import ArrayStore, batch_size_for
 from drnet_tf.repair.fitting import Fitting
 from drnet_tf.repair.images import check_images
+from drnet_tf.repair.journal import Journal
 from drnet_tf.repair.plan import Plan, make_plan
 from drnet_tf.repair.reference import Images, Reference
-from drnet_tf.repair.report import RepairedModel, RepairReport
+from drnet_tf.repair.report import LayerRepair, RepairedModel, RepairReport
+from drnet_tf.work_folders import digest_of, open_folder
 
 METHODS = ("least_squares", "norms")
 SAMPLES = 12_000
@@ -38,6 +43,7 @@ def repair(
     batch_size: int | None = None,
     max_bytes: int = MAX_BYTES,
     seed: int = 0,
+    work_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> RepairedModel:
     """Gives a pruned network new weights, from images without labels.
@@ -68,6 +74,8 @@ def repair(
       max_bytes: of activations that are held in memory; the rest waits in a
         temporary folder.
       seed: decides the places.
+      work_dir: folder where layers are kept that are done; a stopped run that
+        is started again with the same arguments goes on there.
       progress: whether to show a bar if it takes long.
 
     Returns:
@@ -90,6 +98,7 @@ def repair(
         batch_size=batch_size,
         max_bytes=max_bytes,
         seed=seed,
+        work_dir=work_dir,
         progress=progress,
     )
     return repaired
@@ -105,6 +114,7 @@ def repair_all(
     batch_size: int | None = None,
     max_bytes: int = MAX_BYTES,
     seed: int = 0,
+    work_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> list[RepairedModel]:
     """Repairs several networks cut from one, which is run once for all.
@@ -116,50 +126,99 @@ def repair_all(
     Returns:
       The same networks as `repair` gives for each.
     """
-    lineages = [lineage_of(x, full_model, "repair") for x, _ in pruned]
-    for _, method in pruned:
+    for network, method in pruned:
+        lineage_of(network, full_model, "repair")
         _check_settings(method, samples, ridge, batch_size)
     full = read_graph(full_model)
     arrays = _shuffled(check_images(full, images), seed)
-    models = [_copied(x.model) for x, _ in pruned]
-    graphs = [read_graph(x) for x in models]
-    plans = [
-        _only(method, make_plan(full, graph, lineage), x.model.name)
-        for (x, method), graph, lineage in zip(
-            pruned, graphs, lineages, strict=True
-        )
-    ]
     size = batch_size or batch_size_for(full)
     batches = [slice(i, i + size) for i in range(0, len(arrays[0]), size)]
     drawn = Images(arrays, batches, samples, seed)
     ridges = (ridge,) if ridge else RIDGES
-    found = []
+    journals = _journals(work_dir, pruned, full_model, drawn, ridges)
+    copies = [_Copy(network, method, full) for network, method in pruned]
     with ArrayStore(max_bytes) as store:
-        reference = Reference(full, plans, drawn, store)
+        reference = Reference(full, [x.plan for x in copies], drawn, store)
         fittings = [
-            Fitting(graph, plan, reference, drawn, ridges, store)
-            for graph, plan in zip(graphs, plans, strict=True)
+            Fitting(x.graph, x.plan, reference, drawn, ridges, store, journal)
+            for x, journal in zip(copies, journals, strict=True)
         ]
-        _run(reference, fittings, graphs, len(batches), progress)
-    for (network, method), model, lineage, plan, fitting in zip(
-        pruned, models, lineages, plans, fittings, strict=True
-    ):
+        _run(reference, fittings, copies, len(batches), progress)
+    return [
+        x.repaired(fitting.layers, len(drawn))
+        for x, fitting in zip(copies, fittings, strict=True)
+    ]
+
+
+class _Copy:
+    """A pruned network's copy, which takes the new weights.
+
+    Args:
+      network: the pruned network; it is not changed.
+      method: of its repair.
+      full: graph of the full network.
+    """
+
+    def __init__(self, network: PrunedModel, method: str, full: Graph) -> None:
+        self._network, self._method = network, method
+        self._model = _copied(network.model)
+        self.graph = read_graph(self._model)
+        lineage = network.lineage
+        if lineage is None:
+            raise ValueError("repair: a network without lineage.")
+        plan = make_plan(full, self.graph, lineage)
+        self.plan = _only(method, plan, self._model.name)
+
+    def repaired(
+        self, layers: Sequence[LayerRepair], images: int
+    ) -> RepairedModel:
+        """The copy with what was done; warns of layers with few samples."""
         report = RepairReport(
-            method,
-            len(drawn),
-            tuple(fitting.layers),
-            tuple(plan.norms),
-            plan.left,
+            self._method,
+            images,
+            tuple(layers),
+            tuple(self.plan.norms),
+            self.plan.left,
         )
         _warn_of_few_samples(report)
-        found.append(RepairedModel(network.report, model, lineage, report))
-    return found
+        network = self._network
+        return RepairedModel(
+            network.report, self._model, network.lineage, report
+        )
+
+
+def _journals(
+    work_dir: str | os.PathLike[str] | None,
+    pruned: Sequence[tuple[PrunedModel, str]],
+    full_model: keras.Model,
+    images: Images,
+    ridges: Sequence[float],
+) -> list[Journal | None]:
+    """One for each network, in folders of their own."""
+    if work_dir is None:
+        return [None] * len(pruned)
+    open_folder(work_dir)
+    common = {
+        "full_model": fingerprint(full_model),
+        "seed": images.seed,
+        "samples": images.samples,
+        "ridges": list(ridges),
+        "batches": len(images.batches),
+        "images": [digest_of(x) for x in images.arrays],
+    }
+    return [
+        Journal(
+            Path(work_dir, f"network_{number}"),
+            {**common, "method": method, "model": fingerprint(network.model)},
+        )
+        for number, (network, method) in enumerate(pruned)
+    ]
 
 
 def _run(
     reference: Reference,
     fittings: Sequence[Fitting],
-    graphs: Sequence[Graph],
+    copies: Sequence[_Copy],
     batches: int,
     progress: bool,
 ) -> None:
@@ -168,11 +227,11 @@ def _run(
     for number in reference.read():
         if progress:
             bar.update(number + 1)
-    for turn, (fitting, graph) in enumerate(
-        zip(fittings, graphs, strict=True), 1
+    for turn, (fitting, copy) in enumerate(
+        zip(fittings, copies, strict=True), 1
     ):
         for number in fitting.run():
-            share = (number + 1) / len(graph.calls)
+            share = (number + 1) / len(copy.graph.calls)
             if progress:
                 bar.update(int((turn + share) * batches))
     if progress:
@@ -229,5 +288,5 @@ def _warn_of_few_samples(report: RepairReport) -> None:
             f"repair: {report.images} images give fewer samples than unknowns "
             f"in {shown}{more}; what they leave open stays as it was. More "
             "images, or a larger `samples`, make the repair better.",
-            stacklevel=3,
+            stacklevel=5,
         )

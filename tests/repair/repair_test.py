@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -429,3 +430,23 @@ def test_several_networks_are_repaired_as_each_alone() -> None:
             alone.model.get_weights(), found.model.get_weights(), strict=True
         ):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stopped_repair_goes_on(tmp_path: Path) -> None:
+    model = _randomized(_residual())
+    pruned = prune(model, _mask(model, 0))
+    whole = _quietly(pruned, model, _images(), work_dir=tmp_path / "work")
+    files = sorted((tmp_path / "work" / "network_0").glob("layer_*"))
+    assert len(files) == len(whole.repair.layers)
+    times = {file: file.stat().st_mtime_ns for file in files}
+    for file in files[4:]:
+        file.unlink()
+    again = _quietly(pruned, model, _images(), work_dir=tmp_path / "work")
+    for a, b in zip(
+        whole.model.get_weights(), again.model.get_weights(), strict=True
+    ):
+        assert a.tobytes() == b.tobytes()
+    assert again.repair == whole.repair
+    assert all(file.stat().st_mtime_ns == times[file] for file in files[:4])
+    with pytest.raises(ValueError, match="holds another run: its 'seed' is 0"):
+        repair(pruned, model, _images(), work_dir=tmp_path / "work", seed=1)
