@@ -2,10 +2,11 @@
 
 Reads: a `.keras` classifier (`--model`), its CIVs (`--civ`, by build_civ.py)
 and the classes wanted (`--classes`), with exactly one of `--threshold`,
-`--max_parameters`, `--max_macs` and `--max_drop`. The last needs images
+`--max_parameters`, `--max_macs`, `--max_bytes`, `--max_milliseconds` and
+`--max_drop`. The last needs images
 (`--data`, `--preprocessing`): by default training images, as what is chosen on
-the test split cannot be judged on it. So does `--repair`, without their labels,
-unless the CIVs hold images (build_civ.py --keep_images).
+the test split cannot be judged on it. So do `--repair` and `--allocation`,
+without their labels, unless the CIVs hold images (build_civ.py --keep_images).
 Writes into the folder `--output`: `mask.safetensors` (the CCIV), `model.keras`
 (plain Keras layers, one output per class) and `subtask.json`, the settings,
 figures and report; prints a summary.
@@ -43,6 +44,12 @@ _PARAMETERS = flags.DEFINE_string(
     "max_parameters", None, "A number, or a fraction of the full ones: 0.3."
 )
 _MACS = flags.DEFINE_string("max_macs", None, "As --max_parameters.")
+_BYTES = flags.DEFINE_string(
+    "max_bytes", None, "Of the .tflite file, as --max_parameters."
+)
+_MILLISECONDS = flags.DEFINE_float(
+    "max_milliseconds", None, "Of one image in LiteRT on this CPU."
+)
 _MAX_DROP = flags.DEFINE_float("max_drop", None, "Of accuracy, in points.")
 _RULE = flags.DEFINE_string("rule", "union", "union, xor (pairs) or mean.")
 _ROUND_TO = flags.DEFINE_integer("round_to", 1, "Channels come in multiples.")
@@ -50,6 +57,10 @@ _SPLIT = flags.DEFINE_string("split", "train", "Split for --max_drop.")
 _IMAGES = flags.DEFINE_integer(
     "validation_images", 150, "Images a class for --max_drop, at most."
 )
+_ALLOCATION = flags.DEFINE_enum(
+    "allocation", "threshold", ["threshold", "layers"],
+    "One threshold for all layers, or channels where they tell most.",
+)  # fmt: skip
 _REPAIR = flags.DEFINE_enum(
     "repair", "none", ["none", "norms", "least_squares"],
     "How the small network is made to reproduce the full one.",
@@ -59,7 +70,8 @@ _REPAIR_IMAGES = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
-    _MODEL, _CIV, _CLASSES, _OUTPUT, _THRESHOLD, _PARAMETERS, _MACS, _MAX_DROP,
+    _MODEL, _CIV, _CLASSES, _OUTPUT, _THRESHOLD, _PARAMETERS, _MACS, _BYTES,
+    _MILLISECONDS, _MAX_DROP, _ALLOCATION,
     _RULE, _ROUND_TO, _SPLIT, _IMAGES, _REPAIR, _REPAIR_IMAGES, _SEED,
 )  # fmt: skip
 # Here `--data` has a default, and so need not be given.
@@ -85,10 +97,13 @@ def main() -> None:
         threshold=_THRESHOLD.value,
         max_parameters=_limit("max_parameters", _PARAMETERS.value),
         max_macs=_limit("max_macs", _MACS.value),
+        max_bytes=_limit("max_bytes", _BYTES.value),
+        max_milliseconds=_MILLISECONDS.value,
         max_drop=_MAX_DROP.value,
         validation_data=validation,
         rule=_RULE.value,
         round_to=_ROUND_TO.value,
+        allocation=_ALLOCATION.value,
         repair=_REPAIR.value,
         images=images,
     )
@@ -121,7 +136,8 @@ def _images(
     from drnet_tf.reporting.samples import sample
 
     validates = _MAX_DROP.value is not None
-    repairs = _REPAIR.value != "none"
+    # Both want images without labels.
+    repairs = _REPAIR.value != "none" or _ALLOCATION.value == "layers"
     if not flags.FLAGS.data:
         if validates:
             raise ValueError(
@@ -131,8 +147,9 @@ def _images(
             )
         if repairs and importance.images is None:
             raise ValueError(
-                "--repair: got no --data, and the CIVs hold no images; pass "
-                "--data and, if the network needs it, --preprocessing."
+                "--repair, --allocation: got no --data, and the CIVs hold no "
+                "images; pass --data and, if the network needs it, "
+                "--preprocessing."
             )
         return None, None
     if not validates and not repairs:

@@ -148,5 +148,23 @@ def test_the_small_network_is_repaired_with_images(
 
 def test_a_repair_needs_images(build_cciv, tmp_path):
     done = build_cciv("--threshold=0.5", "--repair=norms")
-    assert "--repair: got no --data, and the CIVs hold no images" in done.error
+    assert "got no --data, and the CIVs hold no images" in done.error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_may_have_so_many_bytes(build_cciv, tmp_path):
+    assert build_cciv("--max_bytes=1.0").code == 0
+    path = tmp_path / "small/subtask.json"
+    written = json.loads(path.read_text("utf-8"))["criterion"]
+    assert written["max_bytes"] == 1.0 and written["bytes"] > 1000
+
+
+def test_channels_are_allocated_with_images(build_cciv, folder, tmp_path):
+    done = build_cciv(
+        "--max_parameters=0.5",
+        "--allocation=layers",
+        f"--data={folder / 'data'}",
+        "--preprocessing=zero_one",
+    )
+    assert done.code == 0
+    assert "channels allocated to layers" in done.out
