@@ -13,7 +13,8 @@ from drnet_tf.criteria import Criterion
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
-from drnet_tf.repair.cutting import NONE, Repair, check_scale
+from drnet_tf.repair.choice import NONE
+from drnet_tf.repair.cutting import Repair, check_scale
 from drnet_tf.selection import MaskSelection
 from drnet_tf.sites import gate_sites, sites_for
 from drnet_tf.subnetworks import SubTask
@@ -118,9 +119,10 @@ class DRNet:
           allocation: "threshold": one for the whole network, as in the paper;
             "layers": channels are taken where the layers that read them lose
             least for the parameters (or MACs) saved. Goes well with a repair.
-          repair: "none", "norms" or "least_squares": how the network is made to
-            reproduce the full one once it is cut, see `repair`; with `max_drop`
-            every network that is tried is repaired.
+          repair: "none", "norms", "least_squares", or "best" of these on images
+            held back: how the network is made to reproduce the full one once it
+            is cut, see `repair`; with `max_drop` every network that is tried is
+            repaired.
           images: for the repair and the allocation to layers, without labels,
             of these classes; by default those that the importance holds
             (`dissect(..., keep_images=100)`).

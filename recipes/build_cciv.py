@@ -62,7 +62,7 @@ _ALLOCATION = flags.DEFINE_enum(
     "One threshold for all layers, or channels where they tell most.",
 )  # fmt: skip
 _REPAIR = flags.DEFINE_enum(
-    "repair", "none", ["none", "norms", "least_squares"],
+    "repair", "none", ["none", "norms", "least_squares", "best"],
     "How the small network is made to reproduce the full one.",
 )  # fmt: skip
 _REPAIR_IMAGES = flags.DEFINE_integer(

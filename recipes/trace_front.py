@@ -39,7 +39,7 @@ _ALLOCATION = flags.DEFINE_enum(
     "One threshold for all layers, or channels where they tell most.",
 )  # fmt: skip
 _REPAIR = flags.DEFINE_enum(
-    "repair", "least_squares", ["none", "norms", "least_squares"],
+    "repair", "least_squares", ["none", "norms", "least_squares", "best"],
     "How the small networks are made to reproduce the full one.",
 )  # fmt: skip
 _REPAIR_IMAGES = flags.DEFINE_integer("repair_images", 200, "Of each class.")

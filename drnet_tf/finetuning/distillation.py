@@ -13,9 +13,9 @@ import numpy as np
 from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.finetuning.augmentation import shift_and_flip
 from drnet_tf.finetuning.images import TrainingImages
-from drnet_tf.graph import read_graph
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
+from drnet_tf.pruning.lineage import output_rows
 from drnet_tf.pruning.pruned_model import lineage_of
 
 
@@ -122,7 +122,8 @@ def finetune(
       ValueError: it stems from another network, settings or images do not suit.
     """
     settings = dataclasses.replace(settings or Distillation(), **options)
-    rows = _rows(pruned, full_model)
+    lineage = lineage_of(pruned, full_model, "finetune")
+    rows = output_rows(pruned.model, lineage, "finetune")
     images = TrainingImages.of(dataset, rows, settings.label_weight > 0)
     validation = None
     if validation_data is not None:
@@ -251,16 +252,3 @@ def _with_policy(model: keras.Model, policy: str | None) -> keras.Model:
     made = keras.models.clone_model(model, clone_function=clone)
     made.set_weights(model.get_weights())
     return made
-
-
-def _rows(pruned: PrunedModel, full_model: keras.Model) -> list[int]:
-    """Which outputs of the full network the pruned one has."""
-    lineage = lineage_of(pruned, full_model, "finetune")
-    model = pruned.model
-    origin = lineage.origins.get(read_graph(model).outputs[0])
-    if origin is None or origin.axis != -1:
-        raise ValueError(
-            f"finetune: the outputs of '{model.name}' cannot be matched with "
-            "those of the full network; expected class scores on the last axis."
-        )
-    return origin.channels.tolist()

@@ -66,3 +66,23 @@ def trace_lineage(
             channels = flow[tensor]
             origins[number] = Origin(tensor, channels.axis, flow.kept(channels))
     return Lineage(weakref.ref(full_model), origins)
+
+
+def output_rows(model: keras.Model, lineage: Lineage, caller: str) -> list[int]:
+    """Which class scores of the full network a small one has, in its order.
+
+    Args:
+      model: the small network.
+      lineage: of it.
+      caller: whose name stands in the error.
+
+    Raises:
+      ValueError: its outputs are not the full network's, on the last axis.
+    """
+    origin = lineage.origins.get(read_graph(model).outputs[0])
+    if origin is None or origin.axis != -1:
+        raise ValueError(
+            f"{caller}: the outputs of '{model.name}' cannot be matched with "
+            "those of the full network; expected class scores on the last axis."
+        )
+    return origin.channels.tolist()

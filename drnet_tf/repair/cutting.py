@@ -11,9 +11,10 @@ import numpy as np
 
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import PrunedModel, prune
+from drnet_tf.repair.choice import NONE, repair_best
 from drnet_tf.repair.repair import METHODS, repair
 
-NONE = "none"
+BEST = "best"
 # Sub-tasks differ from all classes, and users' images from those dissected, but
 # not by as much as another preprocessing does.
 _MAX_SHIFT, _MAX_RATIO = 2.0, 4.0
@@ -24,7 +25,8 @@ class Repair:
     """How networks are repaired once they are cut.
 
     Attributes:
-      method: "none" or one of `repair`'s.
+      method: "none", one of `repair`'s, or "best": what does best on images
+        that are held back.
       images: unlabelled, of the sub-task; None without repair.
     """
 
@@ -32,10 +34,10 @@ class Repair:
     images: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.method not in (NONE, *METHODS):
+        if self.method not in (NONE, *METHODS, BEST):
             raise ValueError(
                 f"repair: unknown method {self.method!r}, expected one of "
-                f"{', '.join((NONE, *METHODS))}."
+                f"{', '.join((NONE, *METHODS, BEST))}."
             )
         if self.method != NONE and self.images is None:
             raise ValueError(
@@ -61,6 +63,8 @@ class Repair:
         pruned = prune(model, mask, classes=classes, class_names=class_names)
         if self.images is None:
             return pruned
+        if self.method == BEST:
+            return repair_best(pruned, model, self.images, **options)
         return repair(pruned, model, self.images, self.method, **options)
 
 

@@ -43,6 +43,7 @@ class RepairReport:
       layers: refitted convolutions and Dense layers, in graph order.
       norms: names of the batch norms that were matched.
       left: calls with weights that stay as they are, and why.
+      divergences: of `repair_best`, of every method it tried, in nats.
     """
 
     method: str
@@ -50,6 +51,7 @@ class RepairReport:
     layers: tuple[LayerRepair, ...]
     norms: tuple[str, ...]
     left: Mapping[str, str]
+    divergences: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def underdetermined(self) -> tuple[str, ...]:
@@ -79,6 +81,9 @@ class RepairReport:
                 f"{x.ridge:>5.0e}  {x.matched}"
                 for x in self.layers
             ]
+        if self.divergences:
+            lines += ["", "Divergence from the full network, held-back images:"]
+            lines += [f"  {x}: {y:.4f}" for x, y in self.divergences.items()]
         if self.left:
             lines += ["", "Left as they are:"]
             lines += [f"  {name}: {why}" for name, why in self.left.items()]

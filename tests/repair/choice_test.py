@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from drnet_tf.masks import ChannelMask
+from drnet_tf.pruning import prune
+from drnet_tf.repair.choice import repair_best
+
+ROWS = (2, 0)
+
+
+def _network(norms: bool = True) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    parts = [layers.BatchNormalization(name="norm")] if norms else []
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            layers.Conv2D(8, 3, name="conv"),
+            *parts,
+            layers.ReLU(name="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax", name="scores"),
+        ]
+    )
+
+
+def _images() -> np.ndarray:
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(60, 6, 6, 3)).astype("float32")
+
+
+def _mask(kept: int) -> ChannelMask:
+    return ChannelMask({"relu": np.arange(8) < kept})
+
+
+def test_the_method_that_diverges_least_is_taken() -> None:
+    model, images = _network(), _images()
+    pruned = prune(model, _mask(3), classes=ROWS)
+    best = repair_best(pruned, model, images)
+    found = best.repair.divergences
+    assert set(found) == {
+        "none",
+        "norms",
+        "least_squares",
+        "least_squares, norms",
+    }
+    assert found[best.repair.method] == min(found.values()) < found["none"]
+    held = images[4::5]
+    full = model.predict(held, verbose=0)[:, list(ROWS)]
+    full = full / full.sum(-1, keepdims=True)
+    small = best.model.predict(held, verbose=0)
+    expected = (full * np.log(full / small)).sum(-1).mean()
+    assert found[best.repair.method] == pytest.approx(expected, rel=1e-3)
+    assert "Divergence from the full network" in str(best.repair)
+
+
+def test_where_nothing_was_pruned_nothing_is_done() -> None:
+    model = _network(norms=False)
+    pruned = prune(model, _mask(8), classes=ROWS)
+    best = repair_best(pruned, model, _images())
+    assert set(best.repair.divergences) == {"none", "least_squares"}
+    assert best.repair.divergences["none"] == pytest.approx(0, abs=1e-9)
+
+
+def test_too_few_images_to_choose_by_are_refused() -> None:
+    model = _network()
+    pruned = prune(model, _mask(4), classes=ROWS)
+    with pytest.raises(ValueError, match="got 4 images, expected at least 5"):
+        repair_best(pruned, model, _images()[:4])
