@@ -1,0 +1,123 @@
+"""The recipes of repair: the table of all sub-tasks, and a front."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from drnet_tf.fingerprints import fingerprint
+from drnet_tf.importance import ChannelImportance
+from tests.recipes.in_process import COLOURS, colour_network, run, save_images
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("repair")
+    save_images(folder / "data")
+    model = colour_network()
+    model.save(folder / "colours.keras")
+    scores = np.full((3, 6), 0.1, np.float32)
+    scores[:, :3] = np.eye(3)
+    ChannelImportance(
+        {"relu": scores}, COLOURS, "by hand", fingerprint=fingerprint(model)
+    ).save(folder / "civ.safetensors")
+    return folder
+
+
+@pytest.fixture
+def recipe(capsys, monkeypatch, folder, tmp_path):
+    def call(name, *extra):
+        return run(
+            capsys,
+            monkeypatch,
+            name,
+            f"--model={folder / 'colours.keras'}",
+            f"--civ={folder / 'civ.safetensors'}",
+            f"--data={folder / 'data'}",
+            "--preprocessing=zero_one",
+            f"--output={tmp_path / 'out.json'}",
+            *extra,
+        )
+
+    return call
+
+
+TABLES = (
+    "repair_tables",
+    "--budgets=0.8,0.5",
+    "--sizes=2",
+    "--repair_images=4",
+    "--test_images=3",
+)
+
+
+def test_tables_hold_all_pairs_and_means(recipe, tmp_path):
+    done = recipe(*TABLES)
+    assert done.code == 0
+    assert "3 sub-tasks, 3 to do" in done.out
+    written = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    assert [row["classes"] for row in written["rows"]] == [
+        [COLOURS[0], COLOURS[1]],
+        [COLOURS[0], COLOURS[2]],
+        [COLOURS[1], COLOURS[2]],
+    ]
+    assert {row["selection"] for row in written["means"]} == {
+        "civ",
+        "civ by layers",
+        "random",
+        "magnitude",
+        "activation",
+    }
+    assert {x.name for x in tmp_path.iterdir()} == {
+        "out.json",
+        "out.md",
+        "out.svg",
+    }
+
+
+def test_tables_go_on_where_they_were_stopped(recipe, tmp_path, monkeypatch):
+    from drnet_tf.repair_study import RepairStudy
+
+    whole = recipe(*TABLES)
+    assert whole.code == 0
+    expected = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    (tmp_path / "out.json").unlink()
+    row, calls = RepairStudy.row, []
+
+    def stopping(self, classes):
+        if len(calls) == 1:
+            raise ValueError("stopped here")
+        calls.append(classes)
+        return row(self, classes)
+
+    monkeypatch.setattr(RepairStudy, "row", stopping)
+    assert "stopped here" in recipe(*TABLES).error
+    monkeypatch.setattr(RepairStudy, "row", row)
+    assert (tmp_path / "out.json.work").exists()
+    again = recipe(*TABLES)
+    assert "3 sub-tasks, 2 to do" in again.out
+    written = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    assert written == expected
+
+
+def test_a_run_with_other_settings_is_not_mixed_in(recipe, tmp_path):
+    (tmp_path / "out.json.work").write_text("{}\n")
+    assert "holds a run with other settings" in recipe(*TABLES).error
+
+
+def test_a_front_is_written_and_drawn(recipe, tmp_path):
+    done = recipe(
+        "trace_front",
+        f"--classes={COLOURS[0]},{COLOURS[1]}",
+        "--budgets=0.4,0.7",
+        "--repair_images=3",
+        "--validation_images=3",
+    )
+    assert done.code == 0
+    assert "none is better" in done.out
+    written = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    assert len(written["points"]) == 2
+    assert written["points"][0]["best"].keys() == {"parameters", "macs"}
+    assert "Pareto front" in (tmp_path / "out.svg").read_text("utf-8")
