@@ -33,6 +33,11 @@ class LinearLayer(abc.ABC):
         """Whether the channels come first, after the batch axis."""
         return getattr(self.layer, "data_format", "") == "channels_first"
 
+    @property
+    def is_linear_to_the_end(self) -> bool:
+        """Whether no activation of the layer's own follows x W + b."""
+        return self.layer.activation in (None, keras.activations.linear)
+
     def channels_last(self, array: np.ndarray) -> np.ndarray:
         """An input or output of the layer as float32 `(N, *spatial, C)`."""
         array = np.moveaxis(array, 1, -1) if self.first else array

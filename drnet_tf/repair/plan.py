@@ -11,7 +11,7 @@ import numpy as np
 from drnet_tf.graph import Call, Graph
 from drnet_tf.operations import is_a
 from drnet_tf.pruning.lineage import Lineage, Origin
-from drnet_tf.repair.linear_layers import is_linear
+from drnet_tf.repair.linear_layers import is_linear, linear_layer
 
 # What hands a tensor on unchanged at inference.
 _PASSING = (
@@ -151,13 +151,13 @@ class _Planner:
         )
 
     def _norm_after(self, call: Call) -> Call | None:
-        if not _is_linear(call.operation.activation):
+        if not linear_layer(call.operation).is_linear_to_the_end:
             return None
         reader = self._only_reader(call.outputs[0])
         return reader if reader and self._is_norm(reader, call) else None
 
     def _sum_after(self, call: Call, origin: Origin) -> Sum | None:
-        if not _is_linear(call.operation.activation):
+        if not linear_layer(call.operation).is_linear_to_the_end:
             return None
         norms: list[Call] = []
         tensor = call.outputs[0]
@@ -215,11 +215,7 @@ class _Planner:
         return axis % rank == (1 if first else rank - 1)
 
 
-def _is_linear(activation: object) -> bool:
-    return activation is None or activation is keras.activations.linear
-
-
 def _passes(call: Call) -> bool:
     if isinstance(call.operation, keras.layers.Activation):
-        return _is_linear(call.operation.activation)
+        return call.operation.activation is keras.activations.linear
     return is_a(call, _PASSING)

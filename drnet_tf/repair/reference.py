@@ -141,14 +141,17 @@ class Reference:
         self, number: int, call: Call, values: dict[int, np.ndarray]
     ) -> None:
         layer = linear_layer(call.operation)
-        shape = layer.spatial(values[call.outputs[0]].shape)
+        outputs = layer.channels_last(values[call.outputs[0]])
+        channels, shape = self._outputs[call.name], outputs.shape[1:-1]
+        places = self._images.places(shape, number)
+        if layer.is_linear_to_the_end:
+            y = gather(outputs, places).reshape(-1, outputs.shape[-1])
+            self._store["outputs", call.name, number] = y[:, channels]
+            return
         x = layer.samples(
-            layer.channels_last(values[call.inputs[0]]),
-            self._images.places(shape, number),
-            shape,
+            layer.channels_last(values[call.inputs[0]]), places, shape
         )
         kernel, bias = layer.kernel(), layer.bias()
-        channels = self._outputs[call.name]
         if len(kernel) == 1:  # only what is kept has to be computed
             kernel = kernel[..., channels]
             bias = None if bias is None else bias[..., channels]
