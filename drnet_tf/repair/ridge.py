@@ -94,6 +94,39 @@ class Solution:
     variance: np.ndarray
 
 
+class _System:
+    """The normal equations of the change W - W0, of which b is left out.
+
+    Solved for the change, what the samples do not determine stays exactly.
+    """
+
+    def __init__(
+        self, moments: Moments, kernel: np.ndarray, has_bias: bool
+    ) -> None:
+        n = max(moments.count, 1)
+        self._kernel, self._has_bias = kernel.astype(float), has_bias
+        self._x, self._y = moments.x / n, moments.y / n
+        centre = n if has_bias else 0
+        gram = moments.xx - centre * self._x[:, :, None] * self._x[:, None, :]
+        cross = moments.xy - centre * self._x[:, :, None] * self._y[:, None, :]
+        self._gram, self._rest = gram, cross - gram @ self._kernel
+        unit = np.trace(gram, axis1=1, axis2=2) / max(gram.shape[-1], 1)
+        # A group whose inputs are all 0 keeps its weights.
+        self._unit = np.where(unit > 0, unit, 1.0)
+
+    def solved(
+        self, ridge: float, dtype: str = "float64"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel `(G, U, V)` and bias `(G, V)`, zeros where there is none."""
+        damped = (self._gram / self._unit[:, None, None]).astype(dtype)
+        unknowns = np.arange(damped.shape[-1])
+        damped[:, unknowns, unknowns] += ridge
+        rest = (self._rest / self._unit[:, None, None]).astype(dtype)
+        found = self._kernel + np.linalg.solve(damped, rest)
+        bias = self._y - np.einsum("gu,guv->gv", self._x, found)
+        return found, bias if self._has_bias else np.zeros_like(bias)
+
+
 def solve(
     moments: Moments,
     kernel: np.ndarray,
@@ -116,27 +149,13 @@ def solve(
       >>> found.kernel.round(6).item(), found.bias.round(6).item()
       (2.0, 1.0)
     """
-    n = max(moments.count, 1)
-    centre = bias is not None
-    mean_x = moments.x / n if centre else np.zeros_like(moments.x)
-    mean_y = moments.y / n if centre else np.zeros_like(moments.y)
-    gram = moments.xx - n * mean_x[:, :, None] * mean_x[:, None, :]
-    cross = moments.xy - n * mean_x[:, :, None] * mean_y[:, None, :]
-    unknowns = gram.shape[-1]
-    strength = ridge * np.trace(gram, axis1=1, axis2=2) / max(unknowns, 1)
-    # A group whose inputs are all 0 keeps its weights.
-    strength = np.where(strength > 0, strength, 1.0)
-    kernel = kernel.astype(float)
-    # Solved for the change: what the samples do not determine stays exactly.
-    rest = cross - gram @ kernel
-    damped = gram + strength[:, None, None] * np.eye(unknowns)
-    found = kernel + np.linalg.solve(damped, rest)
-    old_bias = np.zeros_like(mean_y) if bias is None else bias.astype(float)
-    new_bias = mean_y - np.einsum("gu,guv->gv", mean_x, found)
+    system = _System(moments, kernel, bias is not None)
+    found, new_bias = system.solved(ridge)
+    old_bias = np.zeros_like(new_bias) if bias is None else bias.astype(float)
     return Solution(
         found,
-        new_bias if centre else old_bias,
-        mean_square_error(moments, kernel, old_bias),
+        new_bias,
+        mean_square_error(moments, kernel.astype(float), old_bias),
         mean_square_error(moments, found, new_bias),
         variance(moments),
     )
@@ -163,9 +182,12 @@ def choose_ridge(
     spread = variance(held_back)
     scale = np.where(spread > 0, spread, 1.0)
 
+    system = _System(fitted, kernel, bias is not None)
+
     def error(ridge: float) -> float:
-        found = solve(fitted, kernel, bias, ridge)
-        errors = mean_square_error(held_back, found.kernel, found.bias)
+        # To compare candidates half the digits are enough.
+        found = system.solved(ridge, "float32")
+        errors = mean_square_error(held_back, *found)
         return float((errors / scale).sum())
 
     place = len(candidates) // 2
