@@ -63,7 +63,13 @@ RANKS = {
     6: {"budgets", "finetuning", "repair", "survey"},
     7: {"selection", "subnetworks"},
     8: {"subtasks"},
-    9: {"fronts", "table_study", "coupling_study", "repair_study"},
+    9: {
+        "fronts",
+        "head_study",
+        "table_study",
+        "coupling_study",
+        "repair_study",
+    },
     10: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py
 }
 RANK = {name: rank for rank, names in RANKS.items() for name in names}

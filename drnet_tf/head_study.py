@@ -1,0 +1,168 @@
+"""A network of many classes cut for a few: with their outputs alone, or all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.budgets import largest_mask_within
+from drnet_tf.costs import CostModel
+from drnet_tf.importance import ChannelImportance
+from drnet_tf.labeled_images import LabeledImages
+from drnet_tf.masks import ChannelMask
+from drnet_tf.nested_masks import (
+    NestedMasks,
+    masks_by_layers,
+    masks_by_threshold,
+)
+from drnet_tf.pruning import PrunedModel, prune
+from drnet_tf.repair.redundancy import reconstruction_losses
+from drnet_tf.repair.repair import repair_all
+
+_READ = 50  # images run at a time
+_LEAST_SQUARES = "least_squares"
+
+
+class HeadStudy:
+    """Prunes a network of K classes for some that were dissected.
+
+    Args:
+      model: the full network, K outputs; it is not changed.
+      importance: of the classes that were dissected, by their names.
+      rows: which output each of these classes is.
+      train: training images, labels numbered in `importance.class_names`.
+      test: test images, for the final figures only.
+      rule: how classes are combined.
+      seed: of images and places.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        importance: ChannelImportance,
+        rows: Sequence[int],
+        train: LabeledImages,
+        test: LabeledImages,
+        *,
+        rule: str = "mean",
+        seed: int = 0,
+    ) -> None:
+        self._model, self._importance = model, importance
+        self._rows, self._rule, self._seed = list(rows), rule, seed
+        self._train, self._test = train, test
+        self._costs = CostModel(model)
+        self._full = _outputs(model, test.images)
+
+    def rows(
+        self, classes: tuple[str, ...], budgets: Sequence[float]
+    ) -> list[dict[str, Any]]:
+        """Accuracies of one sub-task.
+
+        Args:
+          classes: dissected ones.
+          budgets: shares of the full network's MACs.
+
+        Returns:
+          For each budget, selection ("threshold" or "layers") and head ("own":
+          the sub-task's outputs, "all": all K) one row: the shares of "macs"
+          and "parameters", and the accuracies "full", "hard" and "repaired":
+          under the masked softmax, or as top-1 of all K.
+        """
+        numbers = self._importance.class_rows(classes)
+        own = np.isin(self._test.labels, numbers)
+        images = self._test.images[own]
+        labels = np.array([numbers.index(x) for x in self._test.labels[own]])
+        outputs = [self._rows[number] for number in numbers]
+        unlabelled = self._train.of_classes(classes).images
+        networks, found = [], []
+        for name, masks in self._families(classes, unlabelled).items():
+            for budget in budgets:
+                mask = self._within(masks, budget)
+                for head, kept in (("own", outputs), ("all", None)):
+                    network = prune(self._model, mask, classes=kept)
+                    networks.append(network)
+                    found.append(
+                        {
+                            "classes": list(classes),
+                            "budget": budget,
+                            "selection": name,
+                            "head": head,
+                            **_shares(network),
+                        }
+                    )
+        repaired = self._repaired(networks, unlabelled)
+        for row, hard, mended in zip(found, networks, repaired, strict=True):
+            is_own = row["head"] == "own"
+            goal = labels if is_own else np.array(outputs)[labels]
+            full = self._full[own]
+            full = full[:, outputs] if is_own else full
+            for key, scores in (
+                ("full", full),
+                ("hard", _outputs(hard.model, images)),
+                ("repaired", _outputs(mended.model, images)),
+            ):
+                row[key] = float((scores.argmax(-1) == goal).mean())
+        return found
+
+    def _families(
+        self, classes: tuple[str, ...], images: np.ndarray
+    ) -> dict[str, NestedMasks]:
+        losses = reconstruction_losses(
+            self._model,
+            images,
+            self._importance,
+            classes,
+            rule=self._rule,
+            seed=self._seed,
+            progress=False,
+        )
+        return {
+            "threshold": masks_by_threshold(
+                self._importance, classes, rule=self._rule
+            ),
+            "layers": masks_by_layers(
+                self._importance, classes, losses, self._macs, rule=self._rule
+            ),
+        }
+
+    def _within(self, masks: NestedMasks, budget: float) -> ChannelMask:
+        full = self._costs.full().macs
+        return largest_mask_within(masks, self._macs, budget * full)
+
+    def _macs(self, mask: ChannelMask) -> int:
+        return self._costs.masked(mask).macs
+
+    def _repaired(
+        self, networks: Sequence[PrunedModel], images: np.ndarray
+    ) -> Sequence[PrunedModel]:
+        with warnings.catch_warnings():
+            # Late layers have few places: known, and held by the ridge.
+            warnings.simplefilter("ignore", UserWarning)
+            return repair_all(
+                [(network, _LEAST_SQUARES) for network in networks],
+                self._model,
+                images,
+                seed=self._seed,
+                progress=False,
+            )
+
+
+def _shares(network: PrunedModel) -> dict[str, float]:
+    report = network.report
+    macs = report.macs_after or 0, report.macs_before or 1
+    return {
+        "macs": macs[0] / macs[1],
+        "parameters": report.parameters_after / report.parameters_before,
+    }
+
+
+def _outputs(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    parts = [
+        keras.ops.convert_to_numpy(model(images[i : i + _READ], training=False))
+        for i in range(0, len(images), _READ)
+    ]
+    return np.concatenate(parts)
