@@ -13,6 +13,7 @@ network, so that no layer may lose nearly all.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -31,7 +32,8 @@ def width_path(
 
     Args:
       losses: `(C_l + 1,)` by site: r_l(k) for k = 0 to C_l.
-      cost: of a network with given widths, whatever is to be saved.
+      cost: of a network with given widths, whatever is to be saved; a channel
+        must cost no more where other sites are narrower.
       steps: parts in which a site's channels are taken.
       round_to: widths are multiples of it, or the site's own.
 
@@ -57,21 +59,32 @@ def width_path(
     }
     now = cost(widths)
     yield dict(widths), now
-    while True:
-        best: tuple[float, str, int, float] | None = None
-        for site, width in widths.items():
-            less = _narrower(width, parts[site], round_to)
-            if less == width:
-                continue
-            after = cost({**widths, site: less})
-            lost = told[site][less] - told[site][width]
-            price = lost / max(now - after, 1e-12)
-            if best is None or price < best[0]:
-                best = price, site, less, after
-        if best is None:
-            return
-        _, site, widths[site], now = best
+
+    def step(site: str) -> tuple[float, float] | None:
+        """Price of the site's next step, and the cost after it."""
+        less = _narrower(widths[site], parts[site], round_to)
+        if less == widths[site]:
+            return None
+        after = cost({**widths, site: less})
+        lost = told[site][less] - told[site][widths[site]]
+        return lost / max(now - after, 1e-12), after
+
+    # What a step saves shrinks while others narrow, so prices only rise: the
+    # cheapest known one is asked for again before it is paid.
+    prices = [(0.0, number, site) for number, site in enumerate(widths)]
+    while prices:
+        _, number, site = heapq.heappop(prices)
+        found = step(site)
+        if found is None:
+            continue
+        price, after = found
+        if prices and price > prices[0][0]:
+            heapq.heappush(prices, (price, number, site))
+            continue
+        widths[site] = _narrower(widths[site], parts[site], round_to)
+        now = after
         yield dict(widths), now
+        heapq.heappush(prices, (0.0, number, site))
 
 
 def widths_within(

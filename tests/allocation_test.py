@@ -69,3 +69,21 @@ def test_widths_are_multiples(round_to):
 def test_a_limit_that_cannot_be_met_is_refused():
     with pytest.raises(ValueError, match="the limit is 3, the smallest"):
         widths_within(_losses(), _parameters, 3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_cheapest_step_is_taken_each_time(seed):
+    """The same by asking for all prices at every step."""
+    losses = _losses(seed, (9, 12, 7))
+    told = {k: -np.log(np.maximum(1 - x, 1e-6)) for k, x in losses.items()}
+    path = [widths for widths, _ in width_path(losses, _parameters)]
+    for before, after in itertools.pairwise(path):
+        prices = {}
+        for site, width in before.items():
+            if width > 1:
+                narrower = {**before, site: width - 1}
+                saved = _parameters(before) - _parameters(narrower)
+                lost = told[site][width - 1] - told[site][width]
+                prices[site] = lost / saved
+        (taken,) = (x for x in before if before[x] != after[x])
+        assert prices[taken] == pytest.approx(min(prices.values()))
