@@ -59,21 +59,22 @@ class SubTask:
     @property
     def model(self) -> keras.Model:
         """The sub-network: plain Keras layers, one output per class."""
-        return self._pruned.model
+        return self.pruned.model
 
     @property
     def report(self) -> PruneReport:
         """What was removed, and what stayed and why."""
-        return self._pruned.report
+        return self.pruned.report
 
     @property
     def repair_report(self) -> RepairReport | None:
         """What repair did to every layer; None without one."""
-        pruned = self._pruned
+        pruned = self.pruned
         return pruned.repair if isinstance(pruned, RepairedModel) else None
 
     @functools.cached_property
-    def _pruned(self) -> PrunedModel:
+    def pruned(self) -> PrunedModel:
+        """The sub-network as `prune` and `repair` give it: for `finetune`."""
         return self.repair.cut(
             self._full_model, self.mask, self.classes, self.class_names
         )

@@ -8,6 +8,7 @@ import pytest
 
 from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.evaluation import evaluate
+from drnet_tf.finetuning import finetune
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.gates import apply_mask
 from drnet_tf.importance import ChannelImportance
@@ -379,3 +380,10 @@ def test_an_image_may_take_so_long(drnet):
     assert 0 < subtask.criterion["milliseconds"] < 1e4
     with pytest.raises(ValueError, match="the limit is 1e-06, the smallest"):
         drnet.subtask(("pig", "cat"), max_milliseconds=1e-6)
+
+
+def test_a_sub_network_can_be_fine_tuned(drnet, model, data):
+    subtask = drnet.subtask(("pig", "cat"), threshold=0.6)
+    tuned = finetune(subtask.pruned, model, data[0], progress=False)
+    assert tuned.model.output_shape == (None, 2)
+    assert subtask.pruned.model is subtask.model

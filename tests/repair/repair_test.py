@@ -450,3 +450,26 @@ def test_a_stopped_repair_goes_on(tmp_path: Path) -> None:
     assert all(file.stat().st_mtime_ns == times[file] for file in files[:4])
     with pytest.raises(ValueError, match="holds another run: its 'seed' is 0"):
         repair(pruned, model, _images(), work_dir=tmp_path / "work", seed=1)
+
+
+def test_operators_and_nested_models_are_repaired() -> None:
+    inner = y = keras.Input((6, 6, 4))
+    y = layers.Conv2D(6, 3, padding="same", activation="relu", name="a")(y)
+    y = layers.Conv2D(4, 1, name="b")(y)
+    block = keras.Model(inner, y + inner, name="block")
+    inputs = keras.Input((6, 6, 2))
+    x = keras.ops.relu(layers.Conv2D(4, 1, name="stem")(inputs))
+    x = keras.ops.relu(block(x) * 0.5)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(3, name="scores")(x))
+    images = _images(120, (6, 6, 2))
+    keep = {x.name: np.ones(x.channels, bool) for x in gate_sites(model)}
+    keep["block/a"][:3] = False
+    pruned = prune(model, ChannelMask(keep))
+    repaired = _quietly(pruned, model, images[:80])
+    matched = {x.name: x.matched for x in repaired.repair.layers}
+    assert matched["b"] == "sum" and matched["a"] == "output"
+    expected = _run(model, images[80:])
+    before = np.square(_run(pruned.model, images[80:]) - expected).mean()
+    after = np.square(_run(repaired.model, images[80:]) - expected).mean()
+    assert after < before / 1.5
