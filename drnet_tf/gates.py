@@ -11,7 +11,7 @@ import keras
 from drnet_tf.channel_gate import ChannelGate, apply_gates
 from drnet_tf.free_sites import GatePlace, GateSite
 from drnet_tf.graph import Call, Graph, read_graph, replay
-from drnet_tf.graph_building import model_like, new_inputs
+from drnet_tf.graph_building import make_names_unique, model_like, new_inputs
 from drnet_tf.masks import ChannelMask
 from drnet_tf.sites import gate_sites, sites_for
 
@@ -152,6 +152,12 @@ def _rebuild(
         return outputs if found is None else gate(*found, outputs)
 
     outputs = replay(graph, inputs, call)
+    # Gates bring operators, which Keras names like the network's own layers.
+    make_names_unique(
+        [*inputs, *(extra_inputs or ())],
+        outputs,
+        {id(call.operation) for call in graph.calls},
+    )
     if not extra_inputs:
         return model_like(model, inputs, outputs)
     return keras.Model(

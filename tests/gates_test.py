@@ -384,3 +384,21 @@ def test_models_without_a_site_are_refused():
     for make in (gate_model, per_image_gate_model):
         with pytest.raises(ValueError, match="'net': found no convolution"):
             make(model)
+
+
+def test_layers_may_be_named_as_the_gates_operators():
+    """Keras named the gates' own operators `reshape_1`, ... as well."""
+    keras.backend.clear_session()
+    inputs = x = keras.Input((4, 4, 2))
+    x = keras.layers.Conv2D(3, 1, activation="relu", name="conv")(x)
+    for end in ("", "_1", "_2"):
+        x = keras.layers.Reshape((4, 4, 3), name=f"reshape{end}")(x)
+        x = keras.layers.Multiply(name=f"multiply{end}")([x, x])
+    model = keras.Model(inputs, x)
+    names = [layer.name for layer in model.layers]
+    gated = per_image_gate_model(model)
+    images = np.ones((2, 4, 4, 2), "float32")
+    expected = model(images)
+    found = gated([images, np.ones((2, 3), "float32")])
+    np.testing.assert_array_equal(found, expected)
+    assert [layer.name for layer in model.layers] == names
