@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Container
+from typing import Any
 
 import keras
 
@@ -31,6 +32,19 @@ def model_like(
         keras.tree.pack_sequence_as(model.output, outputs),
         name=model.name,
     )
+
+
+def as_inputs(model: keras.Model, *arrays: Any) -> Any:
+    """Arrays in the structure in which a model takes its inputs.
+
+    Example:
+      >>> x = keras.Input((2,))
+      >>> as_inputs(keras.Model([x], x), 5)
+      [5]
+    """
+    if isinstance(model, keras.Sequential):
+        return arrays[0]
+    return keras.tree.pack_sequence_as(model.input, list(arrays))
 
 
 def make_names_unique(

@@ -13,6 +13,7 @@ import numpy as np
 from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.finetuning.augmentation import shift_and_flip
 from drnet_tf.finetuning.images import TrainingImages
+from drnet_tf.graph_building import as_inputs
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.lineage import output_rows
@@ -162,7 +163,7 @@ def _train(
     for epoch in range(1, settings.epochs + 1):
         losses = []
         for x, y in _batches(images, teacher, settings, generator):
-            losses.append(float(small.train_on_batch(x, y)))
+            losses.append(float(small.train_on_batch(as_inputs(small, x), y)))
             if bar:
                 bar.update((epoch - 1) * steps + len(losses))
         history["loss"].append(float(np.mean(losses)))
@@ -232,7 +233,7 @@ def _teacher(
 
     def answer(images: np.ndarray) -> np.ndarray:
         outputs = keras.ops.convert_to_tensor(
-            full_model.predict_on_batch(images)
+            full_model.predict_on_batch(as_inputs(full_model, images))
         )
         scores = log_probabilities(outputs, probabilities)
         return keras.ops.convert_to_numpy(scores)[:, rows]

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from drnet_tf.datasets import batches
+from drnet_tf.graph_building import as_inputs
 
 _READ = 256  # images read at a time
 
@@ -80,7 +81,9 @@ class TrainingImages:
         right = 0
         for start in range(0, len(self), _READ):
             part = slice(start, start + _READ)
-            outputs = model.predict_on_batch(self.images[part])
+            outputs = model.predict_on_batch(
+                as_inputs(model, self.images[part])
+            )
             right += int(
                 (outputs.argmax(-1) == self.labels[part].argmax(-1)).sum()
             )

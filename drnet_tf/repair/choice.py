@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from drnet_tf.classifier import find_classifier, log_probabilities
+from drnet_tf.graph_building import as_inputs
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.lineage import output_rows
 from drnet_tf.pruning.pruned_model import lineage_of
@@ -109,7 +110,8 @@ def _log_softmax(
     probabilities = find_classifier(model).probabilities
     parts = []
     for start in range(0, len(images), _READ):
-        outputs = model(images[start : start + _READ], training=False)
+        part = as_inputs(model, images[start : start + _READ])
+        outputs = model(part, training=False)
         scores = keras.ops.convert_to_numpy(
             log_probabilities(outputs, probabilities)
         )

@@ -207,3 +207,12 @@ def test_what_does_not_fit_is_refused() -> None:
         finetune(model, model, x)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"none|no image has one of the label"):
         finetune(_pruned(model), model, (x, np.ones(8, int)))
+
+
+def test_a_network_that_takes_its_image_in_a_list() -> None:
+    """Keras warns, and tests fail on warnings, where the structure differs."""
+    plain, x = _network(), _images(64)
+    model = keras.Model(plain.inputs, plain.outputs[0], name="net")
+    labels = np.full(len(x), ROWS[0])
+    tuned = finetune(_pruned(model), model, x, validation_data=(x, labels))
+    assert len(tuned.history["accuracy"]) == 2

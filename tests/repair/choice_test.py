@@ -70,3 +70,10 @@ def test_too_few_images_to_choose_by_are_refused() -> None:
     pruned = prune(model, _mask(4), classes=ROWS)
     with pytest.raises(ValueError, match="got 4 images, expected at least 5"):
         repair_best(pruned, model, _images()[:4])
+
+
+def test_a_network_that_takes_its_image_in_a_list() -> None:
+    plain = _network()
+    model = keras.Model(plain.inputs, plain.outputs[0])
+    pruned = prune(model, _mask(3), classes=ROWS)
+    assert repair_best(pruned, model, _images()).repair.divergences
