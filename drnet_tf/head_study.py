@@ -11,7 +11,7 @@ import numpy as np
 
 from drnet_tf.budgets import largest_mask_within
 from drnet_tf.costs import CostModel
-from drnet_tf.graph_building import as_inputs
+from drnet_tf.graph_building import run_untraced
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.masks import ChannelMask
@@ -162,10 +162,4 @@ def _shares(network: PrunedModel) -> dict[str, float]:
 
 
 def _outputs(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    parts = [
-        keras.ops.convert_to_numpy(
-            model(as_inputs(model, images[i : i + _READ]), training=False)
-        )
-        for i in range(0, len(images), _READ)
-    ]
-    return np.concatenate(parts)
+    return run_untraced(model, images, _READ)

@@ -15,7 +15,7 @@ from drnet_tf.costs import CostModel
 from drnet_tf.evaluation import subtask_accuracy
 from drnet_tf.finetuning.distillation import finetune
 from drnet_tf.graph import read_graph
-from drnet_tf.graph_building import as_inputs
+from drnet_tf.graph_building import run_untraced
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.masks import ChannelMask
@@ -286,11 +286,4 @@ def _summary(
 
 
 def _outputs(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    # Called a few times only, a network is faster untraced.
-    parts = [
-        keras.ops.convert_to_numpy(
-            model(as_inputs(model, images[i : i + _BATCH]), training=False)
-        )
-        for i in range(0, len(images), _BATCH)
-    ]
-    return np.concatenate(parts)
+    return run_untraced(model, images, _BATCH)

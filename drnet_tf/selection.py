@@ -87,9 +87,7 @@ class MaskSelection:
             )
         if criterion.name in ("max_bytes", "max_milliseconds"):
             return self._within_file(classes, criterion, images, saved)
-        everything = self.costs.masked(self._open_mask())
-        full = getattr(everything, f"{saved}_full")
-        limit = criterion.limit(full)
+        limit = criterion.limit(getattr(self.costs.full(), saved))
         masks = self._masks(classes, criterion, images, saved)
         return largest_mask_within(
             masks, lambda mask: self._cost(mask, len(classes), saved), limit
@@ -203,10 +201,6 @@ class MaskSelection:
             "full_accuracy": full,
             "accuracy": accuracies[mask.kept],
         }
-
-    def _open_mask(self) -> ChannelMask:
-        channels = self._importance.channels.items()
-        return ChannelMask({site: np.ones(c, bool) for site, c in channels})
 
 
 def _check_validation_data(criterion: str, validation_data: Any) -> None:

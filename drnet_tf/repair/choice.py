@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from drnet_tf.classifier import find_classifier, log_probabilities
-from drnet_tf.graph_building import as_inputs
+from drnet_tf.graph_building import run_untraced
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.lineage import output_rows
 from drnet_tf.pruning.pruned_model import lineage_of
@@ -108,15 +108,11 @@ def _log_softmax(
 ) -> np.ndarray:
     """`(N, k)`: log of the softmax over some outputs, or all."""
     probabilities = find_classifier(model).probabilities
-    parts = []
-    for start in range(0, len(images), _READ):
-        part = as_inputs(model, images[start : start + _READ])
-        outputs = model(part, training=False)
-        scores = keras.ops.convert_to_numpy(
-            log_probabilities(outputs, probabilities)
-        )
-        parts.append(scores if rows is None else scores[:, list(rows)])
-    scores = np.concatenate(parts).astype(float)
+    outputs = run_untraced(model, images, _READ)
+    scores = keras.ops.convert_to_numpy(
+        log_probabilities(outputs, probabilities)
+    ).astype(float)
+    scores = scores if rows is None else scores[:, list(rows)]
     scores = scores - scores.max(-1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
 

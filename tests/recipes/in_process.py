@@ -12,6 +12,9 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
+from drnet_tf.fingerprints import fingerprint
+from drnet_tf.importance import ChannelImportance
+
 RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 COLOURS = ("blue", "green", "red")  # sorted, as folders are
 
@@ -80,3 +83,16 @@ def colour_network(name="colours"):
     rows[:3] = 8 * np.eye(3)
     head.set_weights([rows, np.zeros(3)])
     return model
+
+
+def save_colours(folder):
+    """The images, the network and its CIVs: one channel for each colour."""
+    save_images(folder / "data")
+    model = colour_network()
+    model.save(folder / "colours.keras")
+    scores = np.full((3, 6), 0.1, np.float32)
+    scores[:, :3] = np.eye(3)
+    ChannelImportance(
+        {"relu": scores}, COLOURS, "by hand", fingerprint=fingerprint(model)
+    ).save(folder / "civ.safetensors")
+    return folder

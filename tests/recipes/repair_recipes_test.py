@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
-from drnet_tf.fingerprints import fingerprint
-from drnet_tf.importance import ChannelImportance
-from tests.recipes.in_process import COLOURS, colour_network, run, save_images
+from tests.recipes.in_process import COLOURS, run, save_colours
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("repair")
-    save_images(folder / "data")
-    model = colour_network()
-    model.save(folder / "colours.keras")
-    scores = np.full((3, 6), 0.1, np.float32)
-    scores[:, :3] = np.eye(3)
-    ChannelImportance(
-        {"relu": scores}, COLOURS, "by hand", fingerprint=fingerprint(model)
-    ).save(folder / "civ.safetensors")
-    return folder
+    return save_colours(tmp_path_factory.mktemp("repair"))
 
 
 @pytest.fixture
