@@ -1,0 +1,262 @@
+"""Reads a slice plan and refuses what breaks a rule of the format."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from drnet_tflite.bundles.errors import BundleError
+from drnet_tflite.bundles.plan import (
+    FIXED,
+    FLOAT16,
+    FOOTER_BYTES,
+    HALF_WEIGHTS,
+    INT8_WEIGHTS,
+    MAGIC,
+    MAX_DIMENSIONS,
+    UINT8,
+    VERSION,
+    Axis,
+    Fold,
+    Plan,
+    Segment,
+    Vector,
+)
+
+_T = TypeVar("_T")
+
+
+def read_plan(data: memoryview) -> Plan:
+    """The plan of a bundle's bytes, checked.
+
+    Raises:
+      BundleError: no bundle, a newer version, or damaged; the message says
+        what, not in which file.
+    """
+    position, length = _footer(data)
+    plan = decode_plan(data[position : position + length], position)
+    if zlib.crc32(data[: plan.skeleton_bytes]) != plan.skeleton_crc:
+        raise BundleError("its skeleton is damaged (wrong checksum)")
+    return plan
+
+
+def _footer(data: memoryview) -> tuple[int, int]:
+    footer = bytes(data[-FOOTER_BYTES:])
+    if len(data) < FOOTER_BYTES or not footer.startswith(MAGIC):
+        raise BundleError(
+            "it does not end as a bundle does: not one, or cut short"
+        )
+    version, position, length, checksum = struct.unpack("<4I", footer[8:])
+    if version != VERSION:
+        raise BundleError(
+            f"its format is version {version}, this package reads {VERSION}; "
+            "update it, or write the bundle anew"
+        )
+    if position + length > len(data):
+        raise BundleError("its plan points outside of the file")
+    if zlib.crc32(data[position : position + length]) != checksum:
+        raise BundleError("its plan is damaged (wrong checksum)")
+    return position, length
+
+
+def decode_plan(data: memoryview, position: int) -> Plan:
+    """Reads a plan's bytes.
+
+    Args:
+      data: of the plan.
+      position: of the plan in the file, which ends what it may point to.
+
+    Raises:
+      BundleError: a rule of the format is broken.
+    """
+    reader = _Reader(data)
+    header = reader.u32s(8)
+    skeleton_bytes, _, end, _, encoding, groups, classes, outputs = header
+    _require(skeleton_bytes <= end <= position, "parts of the file overlap")
+    _require(encoding in (UINT8, FLOAT16), "unknown encoding of the scores")
+    _require(outputs > 0 and classes > 0, "no outputs or no classes")
+    table = np.frombuffer(reader.take(8 * groups), "<u4,<f4")
+    widths, steps = table["f0"].tolist(), table["f1"]
+    _require(all(widths), "a group without channels")
+    _require(
+        bool(np.isfinite(steps).all() and (steps >= 0).all()), "a step below 0"
+    )
+    named = [reader.named() for _ in reader.counted(classes, 6)]
+    numbers, names = [x[0] for x in named], [x[1] for x in named]
+    _require(
+        len(set(names)) == len(names) and all(names), "a class name twice"
+    )
+    _require(
+        len(set(numbers)) == len(numbers) and max(numbers) < outputs,
+        "a class of no output, or of one that another has",
+    )
+    scores = [_scores(reader, encoding, classes, width) for width in widths]
+    sizes = [*widths, outputs]
+    axes = tuple(reader.list(14, lambda: _axis(reader, sizes)))
+    patches = _patches(reader, skeleton_bytes, len(axes))
+    vectors = tuple(reader.list(15, lambda: _vector(reader, axes)))
+    _check_vectors(vectors, axes, skeleton_bytes, end)
+    folds = tuple(reader.list(9, lambda: _fold(reader, vectors, axes)))
+    _require(
+        len({x.biases for x in folds}) == len(folds), "biases folded twice"
+    )
+    _require(not reader.left, "bytes behind its end")
+    return Plan(
+        *header[:5], outputs, steps, tuple(names), tuple(numbers),
+        scores, axes, patches, vectors, folds,
+    )  # fmt: skip
+
+
+class _Reader:
+    """Takes bytes from the front; never more than there are."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data, self._next = data, 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._next
+
+    def take(self, count: int) -> memoryview:
+        _require(count <= self.left, "cut short")
+        self._next += count
+        return self._data[self._next - count : self._next]
+
+    def unpack(self, form: str) -> tuple[Any, ...]:
+        return struct.unpack(form, self.take(struct.calcsize(form)))
+
+    def u32s(self, count: int) -> tuple[int, ...]:
+        return self.unpack(f"<{count}I")
+
+    def counted(self, count: int, least_bytes: int) -> range:
+        """Numbers below a count, of things of which each takes some bytes."""
+        _require(count * least_bytes <= self.left, "cut short")
+        return range(count)
+
+    def list(self, least_bytes: int, read: Callable[[], _T]) -> list[_T]:
+        """A count and as many things."""
+        (count,) = self.u32s(1)
+        return [read() for _ in self.counted(count, least_bytes)]
+
+    def named(self) -> tuple[int, str]:
+        number, length = self.unpack("<IH")
+        try:
+            return number, str(self.take(length), "utf-8")
+        except UnicodeDecodeError as error:
+            raise BundleError("its plan has a class name not in UTF-8") from error
+
+
+def _scores(
+    reader: _Reader, encoding: int, classes: int, width: int
+) -> np.ndarray:
+    if encoding == UINT8:
+        raw = np.frombuffer(reader.take(classes * width), "u1")
+    else:
+        raw = np.frombuffer(reader.take(2 * classes * width), "<f2")
+        # The bits of halves that are finite and not below 0.
+        _require(
+            not raw.size or int(raw.view("<u2").max()) < 0x7C00,
+            "a score that is below 0 or not finite",
+        )
+    return raw.reshape(classes, width)
+
+
+def _axis(reader: _Reader, sizes: list[int]) -> Axis:
+    (count,) = reader.unpack("<H")
+    _require(count > 0, "an axis without segments")
+    axis = tuple(Segment(*reader.u32s(3)) for _ in reader.counted(count, 12))
+    for segment in axis:
+        _require(segment.length > 0, "an empty segment")
+        if segment.group == FIXED:
+            _require(segment.start == 0, "a fixed segment that starts late")
+            continue
+        _require(segment.group < len(sizes), "a segment of an unknown group")
+        size = sizes[segment.group]
+        _require(
+            segment.start + segment.length <= size, "a segment past its group"
+        )
+        if segment.group == len(sizes) - 1:
+            _require(segment.length == size, "a part of the outputs")
+    return axis
+
+
+def _patches(reader: _Reader, skeleton_bytes: int, axes: int) -> np.ndarray:
+    (count,) = reader.u32s(1)
+    table = np.frombuffer(reader.take(12 * count), "<u4").reshape(-1, 3)
+    patches = table.astype(np.int64)
+    positions = patches[:, 0]
+    _require(
+        bool((positions <= skeleton_bytes - 4).all())
+        and not (positions % 4).any()
+        and bool((patches[:, 2] < axes).all()),
+        "a number to patch outside of the skeleton",
+    )
+    return patches
+
+
+def _vector(reader: _Reader, axes: tuple[Axis, ...]) -> Vector:
+    field, data, size, flags, dimensions = reader.unpack("<IIBBB")
+    _require(size in (1, 2, 4, 8) and flags < 4, "a vector of unknown form")
+    _require(1 <= dimensions <= MAX_DIMENSIONS, "a vector of unknown form")
+    numbers = reader.u32s(dimensions)
+    _require(max(numbers) < len(axes), "a vector along an unknown axis")
+    return Vector(field, data, size, bool(flags & 1), bool(flags & 2), numbers)
+
+
+def _check_vectors(
+    vectors: tuple[Vector, ...],
+    axes: tuple[Axis, ...],
+    skeleton_bytes: int,
+    end: int,
+) -> None:
+    lengths = [sum(x.length for x in axis) for axis in axes]
+    last = skeleton_bytes
+    for vector in vectors:
+        _require(
+            vector.field <= skeleton_bytes - 4 and vector.field % 4 == 0,
+            "a vector that hangs nowhere",
+        )
+        _require(
+            vector.data >= last + 4 and vector.data % 16 == 0,
+            "vectors that overlap",
+        )
+        elements = math.prod(lengths[x] for x in vector.axes)
+        last = vector.data + elements * vector.element_bytes
+        _require(last <= end, "a vector past the end")
+    fields = [x.field for x in vectors]
+    _require(len(set(fields)) == len(fields), "two vectors in one place")
+
+
+def _fold(
+    reader: _Reader, vectors: tuple[Vector, ...], axes: tuple[Axis, ...]
+) -> Fold:
+    biases, weights, kind = reader.unpack("<IIB")
+    _require(max(biases, weights) < len(vectors), "a fold of unknown vectors")
+    _require(kind <= INT8_WEIGHTS, "a fold of unknown form")
+    b, w = vectors[biases], vectors[weights]
+    size = {HALF_WEIGHTS: 2, INT8_WEIGHTS: 1}.get(kind, 4)
+    between = itertools.chain(*(axes[x] for x in w.axes[1:-1]))
+    _require(
+        len(b.axes) == 1
+        and len(w.axes) > 1
+        and b.axes[0] == w.axes[0]
+        and (b.element_bytes, w.element_bytes) == (4, size)
+        and all(x.group == FIXED for x in between),
+        "a fold of vectors that do not fit",
+    )
+    length = sum(x.length for x in axes[w.axes[-1]])
+    dtype = "<i4" if kind == INT8_WEIGHTS else "<f4"
+    constants = np.frombuffer(reader.take(4 * length), dtype)
+    _require(bool(np.isfinite(constants).all()), "a constant is not finite")
+    return Fold(biases, weights, kind, constants)
+
+
+def _require(holds: bool, broken: str) -> None:
+    if not holds:
+        raise BundleError(f"its plan is damaged: {broken}")

@@ -1,0 +1,4 @@
+"""Plans bundles: reads a `.tflite` graph and says what its channels touch.
+
+Runs where networks are converted; devices read only what `bundles` reads.
+"""
