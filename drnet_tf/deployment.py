@@ -20,6 +20,8 @@ def load_drnet_tflite(caller: str) -> Any:
       ImportError: it is not installed.
     """
     try:
+        # The package itself loads it only when it is needed.
+        importlib.import_module("ai_edge_litert")
         return importlib.import_module("drnet_tflite")
     except ImportError as error:
         raise ImportError(

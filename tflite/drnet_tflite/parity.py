@@ -108,6 +108,32 @@ def greatest_difference(reference: np.ndarray, other: np.ndarray) -> Difference:
     )
 
 
+def agreement(
+    reference: np.ndarray, other: np.ndarray, *, slack: float = 0.0
+) -> float:
+    """On which share of the images do two sets of scores put one class first?
+
+    Args:
+      reference: `(images, ..., classes)`.
+      other: of the same shape.
+      slack: how much less than the reference's first class another may have in
+        the reference and still count as first, as a share of max |reference|.
+
+    Returns:
+      0 to 1, over all axes but the last.
+
+    Example:
+      >>> reference = np.array([[0.0, 4.0], [3.9, 4.0]])
+      >>> other = np.array([[0.0, 4.0], [4.0, 3.9]])
+      >>> agreement(reference, other), agreement(reference, other, slack=0.05)
+      (0.5, 1.0)
+    """
+    first = other.argmax(axis=-1)[..., None]
+    scores = np.take_along_axis(reference, first, axis=-1)[..., 0]
+    behind = reference.max(axis=-1) - scores
+    return float(np.mean(behind <= slack * np.abs(reference).max()))
+
+
 def _reads_pixels(model: keras.Model) -> bool:
     graph = read_graph(model)
     (image,) = graph.inputs
