@@ -61,7 +61,7 @@ def convert(
     max |a - b| / max |a| may be
 
       "float32": 1e-4,
-      "float16": 1e-2 (weights of 16 bits: half the size),
+      "float16": 5e-2 (weights of 16 bits: half the size),
       "dynamic": 1 (weights of 8 bits: a quarter of the size),
       "int8":    1 (weights and arithmetic of 8 bits, on bytes in and out),
 

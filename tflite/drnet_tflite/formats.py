@@ -27,8 +27,9 @@ class Format:
 
     Attributes:
       tolerance: greatest difference to Keras, as a share of the output's scale.
-        For 8 bits it only refuses nonsense: near a tie, a small error of the
-        logits is a large one of the probabilities, so what counts there is
+        Near a tie, a small error of the logits is a large one of the
+        probabilities (0.005 in 16 bits and 0.4 in 8 bits, with the digits'
+        network), so for 8 bits it only refuses nonsense: what counts there is
         which class comes first.
       random_images: how many are compared if no images are given.
     """
@@ -39,7 +40,7 @@ class Format:
 
 FORMATS = {
     "float32": Format(tolerance=1e-4, random_images=4),
-    "float16": Format(tolerance=1e-2, random_images=16),
+    "float16": Format(tolerance=5e-2, random_images=16),
     "dynamic": Format(tolerance=1.0, random_images=16),
     "int8": Format(tolerance=1.0, random_images=16),
 }
