@@ -61,6 +61,11 @@ def test_equal_outputs_of_zero():
     assert greatest_difference(zeros, zeros).relative == 0.0
 
 
+def test_anything_is_far_from_zero_throughout():
+    zeros = np.zeros((2, 3), "float32")
+    assert greatest_difference(zeros, zeros + 1e-9).relative == np.inf
+
+
 def test_nan_is_never_a_small_difference():
     other = np.array([[9.0, np.nan]])
     found = greatest_difference(np.ones((1, 2)), other)

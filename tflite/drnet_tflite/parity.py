@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -20,7 +21,8 @@ class Difference:
 
     Attributes:
       relative: max |a - b| / max |a| over all images and outputs, where a are
-        the reference's outputs and b the others; NaN if one of them is.
+        the reference's outputs and b the others; NaN if one of them is, and
+        infinite if only the reference is 0 throughout.
       image, output: where it is.
       reference, other: the two values there.
     """
@@ -97,10 +99,12 @@ def greatest_difference(reference: np.ndarray, other: np.ndarray) -> Difference:
     distance = np.abs(reference.astype("float64") - other)
     # argmax stops at the first NaN, so that none is overlooked.
     where = np.unravel_index(np.argmax(distance), distance.shape)
-    scale = np.abs(reference).max()
+    scale = float(np.abs(reference).max())
     greatest = float(distance[where])
+    if greatest:
+        greatest = greatest / scale if scale else math.inf
     return Difference(
-        greatest / float(scale) if greatest else 0.0,
+        greatest,
         int(where[0]),
         tuple(map(int, where[1:])),
         float(reference[where]),
