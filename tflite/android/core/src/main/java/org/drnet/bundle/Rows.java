@@ -62,34 +62,40 @@ final class Rows {
 
   private void copyInts(int rows, Output output) throws IOException {
     file.asIntBuffer().get(ints, 0, rows * length);
+    int[] from = ints;
+    int[] to = keptInts;
     int filled = 0;
     for (int start = 0; start < rows * length; start += length) {
       for (int position : kept) {
-        keptInts[filled++] = ints[start + position];
+        to[filled++] = from[start + position];
       }
     }
-    output.put(keptInts, filled);
+    output.put(to, filled);
   }
 
   private void copyShorts(int rows, Output output) throws IOException {
     file.asShortBuffer().get(shorts, 0, rows * length);
+    short[] from = shorts;
+    short[] to = keptShorts;
     int filled = 0;
     for (int start = 0; start < rows * length; start += length) {
       for (int position : kept) {
-        keptShorts[filled++] = shorts[start + position];
+        to[filled++] = from[start + position];
       }
     }
-    output.put(keptShorts, filled);
+    output.put(to, filled);
   }
 
   private void copyBytes(int rows, Output output) throws IOException {
     file.get(bytes, 0, rows * length);
+    byte[] from = bytes;
+    byte[] to = keptBytes;
     int filled = 0;
     for (int start = 0; start < rows * length; start += length) {
       for (int position : kept) {
-        keptBytes[filled++] = bytes[start + position];
+        to[filled++] = from[start + position];
       }
     }
-    output.put(keptBytes, filled);
+    output.put(to, filled);
   }
 }
