@@ -46,8 +46,9 @@ final class Footer {
           name + " (footer)", "a plan of bytes " + plan + " to " + (plan + length),
           "an end at " + start + " at most");
     }
-    checkCrc(file, (int) plan, (int) (plan + length), file.getInt() & 0xffffffffL, name + " (plan)");
-    return new int[] {(int) plan, (int) (plan + length)};
+    int[] bounds = {(int) plan, (int) (plan + length)};
+    checkCrc(file, bounds[0], bounds[1], file.getInt() & 0xffffffffL, name + " (plan)");
+    return bounds;
   }
 
   /** Reads bytes once to compare their CRC-32. */
