@@ -25,7 +25,10 @@ filegroup(
 """
 # Files that a module reads when it runs.
 _DATA = {"//drnet_tf:digits": 'glob(["data/**"])'}
-_FILES = {"drnet_tf": ["**/*.py", "data/**", "py.typed"]}
+_FILES = {
+    "drnet_tf": ["**/*.py", "data/**", "py.typed"],
+    "tflite": ["**/*.py", "android/core/src/**"],
+}
 _MAIN = 'if __name__ == "__main__":'
 
 
