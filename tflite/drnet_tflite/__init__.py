@@ -7,6 +7,13 @@ costs next to nothing:
     report = drnet_tflite.convert(keras_model, "small.tflite", labels=names)
     scores = drnet_tflite.run("small.tflite", images)
     names = drnet_tflite.read_labels("small.tflite")
+
+A bundle holds a full network and the importance of every class; sub-networks
+are cut out of it with NumPy alone:
+
+    drnet_tflite.write_bundle(keras_model, importance, "pets.tflite")
+    bundle = drnet_tflite.Bundle("pets.tflite")
+    small = bundle.extract(["cat", "dog"], kept_fraction=0.3)
 """
 
 from __future__ import annotations
@@ -15,6 +22,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from drnet_tflite.bundle_writer import BundleReport, write_bundle
+    from drnet_tflite.bundles.bundle import Bundle
+    from drnet_tflite.bundles.errors import BundleError
     from drnet_tflite.converter import convert
     from drnet_tflite.metadata import Metadata, read_labels, read_metadata
     from drnet_tflite.report import ConversionReport
@@ -26,6 +36,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Bundle",
+    "BundleError",
+    "BundleReport",
     "ConversionReport",
     "Latency",
     "Metadata",
@@ -35,9 +48,13 @@ __all__ = [
     "read_labels",
     "read_metadata",
     "run",
+    "write_bundle",
 ]
 
 _MODULES = {
+    "Bundle": "bundles.bundle",
+    "BundleError": "bundles.errors",
+    "BundleReport": "bundle_writer",
     "ConversionReport": "report",
     "Latency": "runtime",
     "Metadata": "metadata",
@@ -47,6 +64,7 @@ _MODULES = {
     "read_labels": "metadata",
     "read_metadata": "metadata",
     "run": "runtime",
+    "write_bundle": "bundle_writer",
 }
 
 

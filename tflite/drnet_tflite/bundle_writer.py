@@ -18,7 +18,7 @@ from drnet_tf.free_sites import GateSite
 from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.sites import sites_for
-from drnet_tf.version import __version__
+from drnet_tf.version import VERSION
 from drnet_tflite.bundles.bundle import Bundle
 from drnet_tflite.converter import convert
 from drnet_tflite.parity import random_images
@@ -26,7 +26,8 @@ from drnet_tflite.planning.bundle_check import check_bundle
 from drnet_tflite.planning.channel_labels import ChannelLabels
 from drnet_tflite.planning.file_model import FileModel
 from drnet_tflite.planning.groups import SitePlace
-from drnet_tflite.planning.planner import BundlePlanner, Classes
+from drnet_tflite.planning.operator_rules import label_channels
+from drnet_tflite.planning.planner import BundlePlanner, Classes, PlaceSites
 from drnet_tflite.planning.scores import ENCODINGS, Scores, store_scores
 from drnet_tflite.planning.site_tensors import find_sites, place_sites, steps
 
@@ -184,7 +185,7 @@ class _Draft:
     def __init__(
         self,
         content: bytes,
-        find: Any,
+        find: PlaceSites,
         model: keras.Model,
     ) -> None:
         self._content, self._model = content, model
@@ -205,7 +206,7 @@ class _Draft:
         importance: ChannelImportance,
     ) -> None:
         provenance = {
-            "package": __version__,
+            "package": VERSION,
             "model": self._model.name,
             "fingerprint": fingerprint(self._model),
             "method": importance.method,
@@ -229,10 +230,8 @@ class _Draft:
 
 def _site_finder(
     model: keras.Model, sites: Sequence[GateSite], float_content: bytes
-) -> Any:
+) -> PlaceSites:
     """Finds the sites in the float32 file; gives what places them in another."""
-    from drnet_tflite.planning.operator_rules import label_channels
-
     file = FileModel(float_content)
     made = find_sites(model, sites, file, label_channels(file))
     shapes = [file.shape(x) for x in steps(file)]

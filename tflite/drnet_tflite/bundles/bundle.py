@@ -156,7 +156,7 @@ class Bundle:
             keep[channels] = True
         sites = self.provenance["sites"]
         return {
-            site: np.array([kept[group][i] for group, i in entries])
+            site: np.array([x is None or kept[x[0]][x[1]] for x in entries])
             for site, entries in sites.items()
         }
 

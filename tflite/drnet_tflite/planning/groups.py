@@ -96,17 +96,6 @@ class Groups:
                 found.append([group, place, 1])
         return tuple(Segment(*x) for x in found)
 
-    def droppable(self, atoms: np.ndarray) -> np.ndarray:
-        """`(C,)` bool: whether a channel is in a group, outputs aside."""
-        last = len(self.widths)
-        return np.array(
-            [
-                self._where.get(root, (last, 0))[0] < last
-                for root in self._roots_of([atoms])
-            ],
-            bool,
-        )
-
     def kept(self, atoms: np.ndarray, keep: list[np.ndarray]) -> np.ndarray:
         """`(C,)` bool of channels, given those of the groups."""
         last = len(self.widths)

@@ -76,12 +76,21 @@ class BundlePlanner:
         self.labels = label_channels(self._file)
         places = place_sites(self._file, self.labels)
         (output,) = self._file.outputs
-        self.groups = Groups(
-            self.labels, places, self.labels.last[output].atoms
-        )
-        self.constants = constants_of_silent(
-            FileModel(content), self.labels, self.groups, images
-        )
+        outputs = self.labels.last[output].atoms
+        stuck: list[np.ndarray] = []
+        while True:
+            self.labels.frozen += stuck
+            self.groups = Groups(self.labels, places, outputs)
+            self.constants, stuck = constants_of_silent(
+                content, self.labels, self.groups, images
+            )
+            if not stuck:
+                break
+        if not self.groups.widths:
+            raise ValueError(
+                "no channel can be removed exactly from this file; convert the "
+                "network of each sub-task by itself"
+            )
 
     def write(
         self, scores: Scores, encoding: str, classes: Classes, provenance: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from drnet_tflite.planning.channel_labels import ChannelLabels, Reader
 from drnet_tflite.planning.file_model import FileModel
 from drnet_tflite.planning.groups import Groups
 from drnet_tflite.planning.intermediate import values_of
+from drnet_tflite.planning.silent_flow import VARIES, follow_silent
 
 _KINDS = {
     np.dtype(np.float32): FLOAT_WEIGHTS,
@@ -43,60 +44,79 @@ def silence(
 
 
 def constants_of_silent(
-    file: FileModel,
+    content: bytes,
     labels: ChannelLabels,
     groups: Groups,
     images: Sequence[np.ndarray],
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     """What channels still say to their readers once they are silent.
 
     A norm that stands alone makes a constant of a silent channel. It is
-    measured, with every channel silent that can be, on the device's kernels.
+    measured on the device's kernels: half of all channels are silenced, then
+    the others, so that what is not silenced in truth does show.
 
     Args:
-      file: will be changed: all its channels are silenced.
+      content: of the file.
       labels, groups: of the file.
       images: some, of the input's type.
 
     Returns:
       By reader, where any is not 0, `(channels,)` float32, or int32 above the
-      zero point; 0 for channels that stay.
-
-    Raises:
-      ValueError: a silent channel is not constant for its reader, by name.
+      zero point; 0 for channels that stay. And the atoms of channels that are
+      not constant for a reader, or whose constant it cannot take over: these
+      have to stay.
     """
-    renamed = silence(
-        file, groups, [np.zeros(x, bool) for x in groups.widths]
-    )
-    sources = sorted({x.source for x in labels.readers.values()})
-    wanted = [renamed.get(x, x) for x in sources]
-    runs = [
-        dict(zip(sources, values_of(file, wanted, image).values(), strict=True))
-        for image in images
-    ]
-    found = {}
+    file = FileModel(content)
+    known = follow_silent(file, labels, groups)
+    runs = list(_runs_of_halves(content, labels, groups, images))
+    nothing = [np.zeros(width, bool) for width in groups.widths]
+    found, stuck = {}, []
     for name, reader in labels.readers.items():
         atoms = labels.last[reader.source].atoms
-        dropped = groups.droppable(atoms)
-        seen = np.concatenate(
-            [run[reader.source].reshape(-1, len(atoms)) for run in runs]
-        )[:, dropped]
-        if not dropped.any():
-            continue
-        if (seen != seen[0]).any():
-            raise ValueError(
-                f"operator {reader.kind} ('{name}') reads channels that are "
-                "not constant once they are silenced (a norm or a padding "
-                "before it); convert the network of each sub-task by itself"
-            )
         zero = file.zero_point(reader.source)
-        whole = seen.dtype.kind == "i"
+        whole = file.dtype(reader.source).kind == "i"
         constants = np.zeros(len(atoms), np.int32 if whole else np.float32)
-        constants[dropped] = seen[0].astype(constants.dtype) - zero
+        may_go = ~groups.kept(atoms, nothing)
+        varies = may_go & (known[reader.source] == VARIES)
+        for keep, values in runs:
+            silent = ~groups.kept(atoms, keep)
+            seen = np.concatenate(
+                [x[reader.source].reshape(-1, len(atoms)) for x in values]
+            )
+            varies |= silent & (seen != seen[0]).any(0)
+            constants[silent] = seen[0, silent].astype(constants.dtype) - zero
+        if not _can_fold(file, reader, whole):
+            varies |= constants != 0
+        constants[varies] = 0
+        if varies.any():
+            stuck.append(atoms[varies])
         if constants.any():
-            _check_foldable(file, reader, name, whole)
             found[name] = constants
-    return found
+    return found, stuck
+
+
+def _runs_of_halves(
+    content: bytes,
+    labels: ChannelLabels,
+    groups: Groups,
+    images: Sequence[np.ndarray],
+) -> Iterator[tuple[list[np.ndarray], list[dict[int, np.ndarray]]]]:
+    """What readers read on every image with either half silenced."""
+    sources = sorted({x.source for x in labels.readers.values()})
+    generator = np.random.default_rng(0)
+    half = [generator.random(width) < 0.5 for width in groups.widths]
+    for keep in (half, [~x for x in half]):
+        file = FileModel(content)
+        masked = silence(file, groups, keep)
+        wanted = [masked.get(x, x) for x in sources]
+        runs = [values_of(file, wanted, image) for image in images]
+        yield (
+            keep,
+            [
+                {x: run[y] for x, y in zip(sources, wanted, strict=True)}
+                for run in runs
+            ],
+        )
 
 
 def fold_kind(file: FileModel, labels: ChannelLabels, reader: Reader) -> int:
@@ -105,14 +125,7 @@ def fold_kind(file: FileModel, labels: ChannelLabels, reader: Reader) -> int:
     return _KINDS[file.values(stored).dtype]
 
 
-def _check_foldable(
-    file: FileModel, reader: Reader, name: str, whole: bool
-) -> None:
+def _can_fold(file: FileModel, reader: Reader, whole: bool) -> bool:
+    """Whether constants can be added to its biases exactly."""
     mixed = file.dtype(reader.weights) == np.int8 and not whole
-    if reader.pads or mixed:
-        why = "pads" if reader.pads else "has weights of another type"
-        raise ValueError(
-            f"operator {reader.kind} ('{name}') reads channels that a norm "
-            f"makes other than 0 once they are silenced, and {why}; convert "
-            "the network of each sub-task by itself"
-        )
+    return not reader.pads and not mixed
