@@ -11,7 +11,12 @@ import keras
 from drnet_tf.channel_gate import ChannelGate, apply_gates
 from drnet_tf.free_sites import GatePlace, GateSite
 from drnet_tf.graph import Call, Graph, read_graph, replay
-from drnet_tf.graph_building import make_names_unique, model_like, new_inputs
+from drnet_tf.graph_building import (
+    functional_model,
+    make_names_unique,
+    model_like,
+    new_inputs,
+)
 from drnet_tf.masks import ChannelMask
 from drnet_tf.sites import gate_sites, sites_for
 
@@ -160,10 +165,10 @@ def _rebuild(
     )
     if not extra_inputs:
         return model_like(model, inputs, outputs)
-    return keras.Model(
+    return functional_model(
         [*inputs, *extra_inputs],
         outputs[0] if len(outputs) == 1 else outputs,
-        name=model.name,
+        model.name,
     )
 
 

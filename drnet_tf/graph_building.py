@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Container
 from typing import Any
@@ -27,12 +28,31 @@ def model_like(
 ) -> keras.Model:
     """A Functional model of flat tensors, structured and named as `model`."""
     if isinstance(model, keras.Sequential):
-        return keras.Model(inputs[0], outputs[0], name=model.name)
-    return keras.Model(
+        return functional_model(inputs[0], outputs[0], model.name)
+    return functional_model(
         keras.tree.pack_sequence_as(model.input, inputs),
         keras.tree.pack_sequence_as(model.output, outputs),
-        name=model.name,
+        model.name,
     )
+
+
+def functional_model(
+    inputs: Any, outputs: Any, name: str | None = None
+) -> keras.Model:
+    """`keras.Model(inputs, outputs)`, however deep the graph is.
+
+    Keras goes through a new graph by recursion, a step for each operation, and
+    hits Python's limit (1,000) on networks that the gates made deeper.
+    """
+    ends = types.SimpleNamespace(
+        inputs=keras.tree.flatten(inputs), outputs=keras.tree.flatten(outputs)
+    )
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + 2 * len(nodes_in_order(ends)))
+    try:
+        return keras.Model(inputs, outputs, name=name)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def as_inputs(model: keras.Model, *arrays: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -402,3 +405,20 @@ def test_layers_may_be_named_as_the_gates_operators():
     found = gated([images, np.ones((2, 3), "float32")])
     np.testing.assert_array_equal(found, expected)
     assert [layer.name for layer in model.layers] == names
+
+
+def test_networks_at_the_limit_of_keras_recursion_can_be_gated():
+    x = inputs = keras.Input((4, 4, 2))
+    for _ in range(150):  # with its gates: 3 x 150 operations and more
+        x = keras.layers.Conv2D(2, 1)(x)
+        x = keras.layers.ReLU()(x)
+    model = keras.Model(inputs, x)
+    limit = sys.getrecursionlimit()
+    depth = len(inspect.stack())
+    try:
+        sys.setrecursionlimit(depth + 400)  # enough for the network itself
+        gated = gate_model(model)
+        assert sys.getrecursionlimit() == depth + 400
+    finally:
+        sys.setrecursionlimit(limit)
+    assert len(gated.layers) == 450

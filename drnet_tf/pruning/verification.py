@@ -15,6 +15,7 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
 from drnet_tf.graph import Call, Graph, read_graph, replay
+from drnet_tf.graph_building import functional_model
 
 TOLERANCE = 1e-5  # of the tensor's largest absolute value
 # A number that is hardly a width: Keras' add takes an operand of shape
@@ -138,7 +139,7 @@ def _run_precisely(
         for x in graph.inputs
     ]
     replay(graph, symbols, call)
-    probe = keras.Model(symbols, list(tensors.values()))
+    probe = functional_model(symbols, list(tensors.values()))
     values = [
         keras.ops.convert_to_tensor(x, dtype=symbol.dtype)
         for x, symbol in zip(inputs, symbols, strict=True)
