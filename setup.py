@@ -39,8 +39,12 @@ GPU = ["tensorflow[and-cuda]>=2.21,<3"]
 HUB = ["keras-hub>=0.30,<1"]
 
 EXTRAS = {
-    # Runs .tflite files: the parity check of a conversion, and its speed.
-    "tflite": ["ai-edge-litert>=2.2,<3"],
+    "tflite": [
+        # Runs .tflite files: the parity check of a conversion, and its speed.
+        "ai-edge-litert>=2.2,<3",
+        # Reads and writes their metadata; the former brings it in any case.
+        "flatbuffers>=24.3",
+    ],
     # Draws the figures of the HTML page. Before 3.10.8 it warns of itself.
     "report": ["matplotlib>=3.10.8,<4"],
     # Datasets by name, such as `cifar10`; image folders do without it.

@@ -30,7 +30,7 @@ class Criterion:
       threshold: on the importance, > 0.
       max_parameters, max_macs: an int is a number, a float in (0, 1] a fraction
         of the full network.
-      max_bytes: of the float32 `.tflite` file, as the former.
+      max_bytes: of the float32 `.tflite` file with its labels, as the former.
       max_milliseconds: of one image in LiteRT on this machine's CPU, > 0.
       max_drop: of the accuracy, in percentage points.
       rule: how classes are combined, see `rules.subtask_scores`.

@@ -106,14 +106,14 @@ class MaskSelection:
         limit = float(criterion.value)
         if what == "max_bytes":
             whole = isinstance(criterion.value, numbers.Integral)
-            full = 1 if whole else file_bytes(self._model)
+            full = 1 if whole else file_bytes(self._model, names)
             limit = criterion.limit(full)
         measured: dict[int, float] = {}
         bar = DelayedBar(None, "file")
 
         def cost(mask: ChannelMask) -> float:
             small = prune(self._model, mask, classes=classes, class_names=names)
-            measured[mask.kept] = measure(small.model)
+            measured[mask.kept] = measure(small.model, classes)
             bar.update(len(measured))
             return measured[mask.kept]
 

@@ -197,9 +197,11 @@ class SubTask:
     def to_tflite(self, path: str | os.PathLike[str], **options: Any) -> Any:
         """Converts the sub-network to TFLite; its classes are the labels.
 
+        The labels lie in the file itself: `drnet_tflite.read_labels(path)`.
+
         Args:
           path: the `.tflite` file to write.
-          **options: as of `drnet_tflite.convert`.
+          **options: as of `drnet_tflite.convert`, such as `quantization`.
 
         Returns:
           What `drnet_tflite.convert` returns.

@@ -1,13 +1,19 @@
 """Converts a saved Keras model to a LiteRT file and checks it against Keras.
 
-Reads: a `.keras` file of one image input and one output (`--model`), and the
-class names (`--labels`: `cat,dog`, or a text file with one name a line).
-Writes: the `.tflite` file (`--output`); beside it `<name>.labels.txt` when
-labels are given, and `<name>.json` with the settings and figures: size,
-operators, greatest difference to Keras. Prints the same figures.
+Reads: a `.keras` file of one image input and one output (`--model`), the class
+names (`--labels`: `cat,dog`, or a text file with one name a line), and for
+`--quantization=int8` images of those classes (`--data`, `--split`,
+`--preprocessing`), which the other formats are checked on if they are given.
+Writes: the `.tflite` file (`--output`), which holds the labels and, if it is
+given, the `--preprocessing`; beside it `<name>.json` with the settings and
+figures: size, operators, agreement with Keras. Prints the same figures.
 
-Example: python recipes/convert_tflite.py --model=small.keras \
---output=small.tflite --labels=cat,dog
+Examples:
+  python recipes/convert_tflite.py --model=small.keras --labels=cat,dog \
+    --output=small.tflite
+  python recipes/convert_tflite.py --model=small.keras --labels=cat,dog \
+    --quantization=int8 --data=cifar10 --preprocessing=cifar10 \
+    --output=small_int8.tflite
 
 Takes seconds for networks of a few million parameters.
 """
@@ -15,9 +21,15 @@ Takes seconds for networks of a few million parameters.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import data_flags
 import running
 from absl import flags
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
 
 _MODEL = flags.DEFINE_string(
     "model", None, "The .keras file to convert.", required=True
@@ -32,8 +44,18 @@ _LABELS = flags.DEFINE_string(
     "text file with one name a line.",
 )
 _QUANTIZATION = flags.DEFINE_string(
-    "quantization", "float32", "Number format of the file: float32."
+    "quantization",
+    "float32",
+    "Number format of the file: float32, float16, dynamic or int8.",
 )
+_IMAGES = flags.DEFINE_integer(
+    "representative_images", 50, "Images of --data for each class.", 1
+)
+_SPLIT = flags.DEFINE_string("split", "train", "Split that they are drawn of.")
+_SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
+_FLAGS = (_MODEL, _OUTPUT, _LABELS, _QUANTIZATION, _IMAGES, _SPLIT, _SEED)
+# Here `--data` has a default, and so need not be given.
+flags.FLAGS.set_default("data", "")
 
 
 def main() -> None:
@@ -51,14 +73,35 @@ def main() -> None:
         _OUTPUT.value,
         labels=labels,
         quantization=_QUANTIZATION.value,
+        representative_images=_images(model, labels),
+        **_normalisation(),
     )
-    settings = {
-        flag.name: flag.value
-        for flag in (_MODEL, _OUTPUT, _LABELS, _QUANTIZATION)
-    }
+    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
     write_json(summary, {"settings": settings, "report": report.as_dict()})
     print(report)
     print(f"  settings and figures in {summary}")
+
+
+def _images(model: keras.Model, labels: list[str] | None) -> np.ndarray | None:
+    """Images of the classes in the labels, or of all of them."""
+    from drnet_tf.reporting.samples import sample
+
+    if not flags.FLAGS.data:
+        return None
+    images, names = data_flags.open_split(model, _SPLIT.value)
+    return sample(
+        images, labels or names, names, _IMAGES.value, seed=_SEED.value
+    ).images
+
+
+def _normalisation() -> dict[str, Any]:
+    """What the file tells about its preprocessing: what was said of it."""
+    from drnet_tf.preprocessing import parse_preprocessing
+
+    if not flags.FLAGS["preprocessing"].present:
+        return {}
+    preprocessing = parse_preprocessing(flags.FLAGS.preprocessing)
+    return {"mean": preprocessing.mean, "std": preprocessing.std}
 
 
 def _read_labels(text: str | None) -> list[str] | None:

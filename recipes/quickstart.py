@@ -6,9 +6,9 @@ the package. Or a `.keras` classifier (`--model`), its images (`--data`,
 network). Thresholds are chosen on training images alone, as the fewest channels
 at a drop of at most `--max_drop` points; figures are of the test split.
 Writes into `--output`: `civ.safetensors`; for each small network a folder with
-`model.keras`, `mask.safetensors`, `subtask.json`, `model.tflite` and its
-labels; `full.tflite`; `quickstart.json`, settings and figures; `index.html`,
-all of it on one page with pictures.
+`model.keras`, `mask.safetensors`, `subtask.json` and `model.tflite`; further
+`full.tflite`; `quickstart.json`, settings and figures; `index.html`, all of it
+on one page with pictures.
 
 Examples:
   python recipes/quickstart.py

@@ -141,8 +141,9 @@ def test_to_tflite_passes_the_classes_as_labels(subtask, monkeypatch):
     ]
 
 
-def test_to_tflite_without_the_converter(subtask, monkeypatch):
-    monkeypatch.setitem(sys.modules, "drnet_tflite", None)
+@pytest.mark.parametrize("missing", ["drnet_tflite", "ai_edge_litert"])
+def test_to_tflite_without_the_converter(missing, subtask, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(
         ImportError,
         match=r"needs the extra 'tflite', install it with: pip install "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import drnet_tflite
 import keras
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_one_command_gives_networks_files_and_page(quickstart, tmp_path):
     assert (done.code, done.err) == (0, "")
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
-        "civ.safetensors", "full.tflite", "full.labels.txt", "green-blue",
+        "civ.safetensors", "full.tflite", "green-blue",
         "index.html", "quickstart.json", "red-blue",
     }  # fmt: skip
     assert {path.name for path in (out / "red-blue").iterdir()} == {
@@ -51,10 +52,9 @@ def test_one_command_gives_networks_files_and_page(quickstart, tmp_path):
         "mask.safetensors",
         "subtask.json",
         "model.tflite",
-        "model.labels.txt",
     }
-    labels = (out / "green-blue" / "model.labels.txt").read_text("utf-8")
-    assert labels == "green\nblue\n"
+    labels = drnet_tflite.read_labels(out / "green-blue" / "model.tflite")
+    assert labels == ("green", "blue")
     written = json.loads((out / "quickstart.json").read_text("utf-8"))
     assert written["settings"]["classes"] == ["red,blue", "green, blue"]
     assert written["unreached"] == []

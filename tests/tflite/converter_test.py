@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 
 import drnet_tflite
 import keras
@@ -81,7 +82,8 @@ def test_report_tells_what_was_written(tmp_path):
     assert report.quantization == "float32"
     assert report.input == converter.LoadedModel(path).input
     assert (report.input.name, report.input.shape) == ("image", (1, 8, 8, 3))
-    assert (report.output.shape, report.output.dtype) == ((1, 3), "float32")
+    assert (report.output.name, report.output.shape) == ("scores", (1, 3))
+    assert (report.input.scale, report.output.scale) == (None, None)
     # The norm is folded into the conv; a fixed batch leaves one plain RESHAPE.
     assert report.operators == {
         "CONV_2D": 1,
@@ -89,11 +91,11 @@ def test_report_tells_what_was_written(tmp_path):
         "MAX_POOL_2D": 1,
         "RESHAPE": 1,
     }
-    labels_path = tmp_path / "net.v1.labels.txt"
     assert report.labels == ("a b", "ç", "c")
-    assert report.labels_path == str(labels_path)
-    assert labels_path.read_text("utf-8") == "a b\nç\nc\n"
-    assert files(tmp_path) == ["net.v1.labels.txt", "net.v1.tflite"]
+    assert report.labels == drnet_tflite.read_labels(path)
+    assert (report.images, report.agreement) == (4, 1.0)
+    assert re.fullmatch(r"[12]\.\d+\.\d+", report.min_runtime_version)
+    assert files(tmp_path) == ["net.v1.tflite"]
 
 
 def test_report_as_dict_and_text(tmp_path):
@@ -104,18 +106,30 @@ def test_report_as_dict_and_text(tmp_path):
         "path": str(tmp_path / "net.tflite"),
         "bytes": report.bytes,
         "quantization": "float32",
-        "input": {"name": "image", "shape": [1, 8, 8, 3], "dtype": "float32"},
+        "input": {
+            "name": "image",
+            "shape": [1, 8, 8, 3],
+            "dtype": "float32",
+            "scale": None,
+            "zero_point": None,
+        },
         "output": {
-            "name": report.output.name,
+            "name": "scores",
             "shape": [1, 3],
             "dtype": "float32",
+            "scale": None,
+            "zero_point": None,
         },
         "operators": report.operators,
+        "images": 4,
+        "agreement": 1.0,
         "max_difference": report.max_difference,
+        "min_runtime_version": report.min_runtime_version,
         "labels": ["a", "b", "c"],
-        "labels_path": str(tmp_path / "net.labels.txt"),
     }
     assert "input   image 1x8x8x3 float32" in str(report)
+    assert "on 4 images: the same class first on 100.0 %" in str(report)
+    assert f"Lite {report.min_runtime_version} or LiteRT" in str(report)
     assert "3 labels in" in str(report)
 
 
@@ -178,10 +192,12 @@ def test_native_code_prints_nothing(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"quantization": "int8"}, "quantization: got 'int8', expected 'float"),
-        ({"representative_images": np.ones(1)}, "representative_images: this"),
-        ({"mean": [0.0]}, "mean: this version writes float32 files"),
-        ({"std": [1.0]}, "std: this version writes float32 files"),
+        ({"quantization": "int4"}, "got 'int4', expected one of float32, floa"),
+        ({"mean": [0.0]}, r"got \[0\.0\] and None, expected both or neither"),
+        ({"std": 1.0}, r"got None and 1\.0, expected both or neither"),
+        ({"mean": [0.0, 1.0], "std": 1.0}, "mean: .* each of the 3 channels"),
+        ({"mean": np.nan, "std": 1.0}, "mean: got nan, expected one finite"),
+        ({"mean": 0.0, "std": [1.0, 0.0, 1.0]}, "channels, above 0, in units"),
         ({"labels": ["a", "b"]}, "labels: got 2, but model 'tiny' has 3 out"),
         ({"labels": ["a", " ", "c"]}, "labels: number 1 is ' ', expected one"),
         ({"labels": ["a", "b\nc", "d"]}, r"labels: number 1 is 'b\\nc'"),
@@ -239,18 +255,9 @@ def test_path_of_another_kind(name, tmp_path):
 
 
 def test_missing_folder_is_told_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(converter, "_export", None)
+    monkeypatch.setattr(converter, "export", None)
     with pytest.raises(ValueError, match="folder '.*none' does not exist"):
         drnet_tflite.convert(network(), tmp_path / "none" / "net.tflite")
-
-
-def test_labels_of_an_older_file_are_not_inherited(tmp_path):
-    path = tmp_path / "net.tflite"
-    drnet_tflite.convert(network(), path, labels=list("abc"))
-    with pytest.raises(ValueError, match="holds the labels of an older 'net"):
-        drnet_tflite.convert(network(), path)
-    drnet_tflite.convert(network(), path, labels=list("xyz"))
-    assert (tmp_path / "net.labels.txt").read_text("utf-8") == "x\ny\nz\n"
 
 
 class Erfinv(LAYERS.Layer):
@@ -275,19 +282,19 @@ def test_operators_beyond_the_standard_runtime(layer, operator, tmp_path):
 def test_a_file_that_differs_is_not_left_behind(tmp_path, monkeypatch):
     path = tmp_path / "net.tflite"
     path.write_bytes(b"the file of before")
-    export = converter._export
+    export = converter.export
 
-    def tampered(model, file):
+    def tampered(model, file, *arguments):
         other = keras.models.clone_model(model)
         weights = model.get_weights()
         weights[-1] += [0.0, 0.01, 0.0]
         other.set_weights(weights)
-        export(other, file)
+        export(other, file, *arguments)
 
-    monkeypatch.setattr(converter, "_export", tampered)
-    with pytest.raises(ValueError, match="was not written") as caught:
+    monkeypatch.setattr(converter, "export", tampered)
+    with pytest.raises(ValueError, match="was not converted") as caught:
         drnet_tflite.convert(network(), path, labels=list("abc"))
-    assert "of the output's scale (at most 1e-04)" in str(caught.value)
+    assert "expected at most 1e-04; look for layers" in str(caught.value)
     assert "at output 1 (Keras" in str(caught.value)
     assert files(tmp_path) == ["net.tflite"]
     assert path.read_bytes() == b"the file of before"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from drnet_tflite.parity import greatest_difference, random_images
+from drnet_tflite.parity import agreement, greatest_difference, random_images
 
 
 def model_of(first, **inputs):
@@ -61,8 +61,28 @@ def test_equal_outputs_of_zero():
     assert greatest_difference(zeros, zeros).relative == 0.0
 
 
+def test_anything_is_far_from_zero_throughout():
+    zeros = np.zeros((2, 3), "float32")
+    assert greatest_difference(zeros, zeros + 1e-9).relative == np.inf
+
+
 def test_nan_is_never_a_small_difference():
     other = np.array([[9.0, np.nan]])
     found = greatest_difference(np.ones((1, 2)), other)
     assert not found.relative <= 1e9
     assert found.output == (1,)
+
+
+def test_agreement_is_the_share_of_first_classes():
+    reference = np.array([[9.0, 1.0, 0.0], [0.0, 5.0, 4.7], [1.0, 2.0, 10.0]])
+    other = np.array([[3.0, 1.0, 0.0], [0.0, 4.8, 4.9], [5.0, 2.0, 1.0]])
+    assert agreement(reference, reference) == 1.0
+    assert agreement(reference, other) == 1 / 3
+    # The second image is nearly a tie: 0.3 of a scale of 10. The third is not.
+    assert agreement(reference, other, slack=0.03) == 2 / 3
+    assert agreement(reference, other, slack=0.02) == 1 / 3
+    assert agreement(reference, other, slack=0.9) == 1.0
+
+
+def test_a_tie_of_the_reference_is_no_disagreement():
+    assert agreement(np.ones((1, 2)), np.array([[0.0, 1.0]])) == 1.0

@@ -76,6 +76,33 @@ def test_files_that_cannot_run(path, tmp_path):
             drnet_tflite.measure_latency(damaged)
 
 
+def test_quantized_files_take_and_give_real_values(path, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), keras.layers.GlobalAveragePooling2D()]
+    )
+    file = tmp_path / "bytes.tflite"
+    values = np.linspace(-1.0, 1.55, 108).reshape(1, 6, 6, 3)
+    extremes = [np.full_like(values, -1.0), np.full_like(values, 1.55)]
+    drnet_tflite.convert(
+        model,
+        file,
+        quantization="int8",
+        representative_images=np.concatenate([values, *extremes]),
+    )
+    info = drnet_tflite.runtime.LoadedModel(file).input
+    assert (info.scale, info.zero_point) == (pytest.approx(0.01), 100)
+    found = drnet_tflite.run(file, values)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, values.mean((1, 2)), atol=0.02)
+    # Whole numbers are real values, too, and what is too large is the largest.
+    ones = drnet_tflite.run(file, np.ones((1, 6, 6, 3), "uint8"))
+    np.testing.assert_allclose(ones, 1.0, atol=0.02)
+    tens = drnet_tflite.run(file, 10 * np.ones((1, 6, 6, 3)))
+    np.testing.assert_allclose(tens, 1.55, atol=0.02)
+    with pytest.raises(ValueError, match="got complex64, but .* float32"):
+        drnet_tflite.run(file, images(dtype="complex64"))
+
+
 def test_latency_of_one_file(path):
     latency = drnet_tflite.measure_latency(path, runs=7, warmup=1, threads=2)
     assert 0.0 < latency.min_ms <= latency.median_ms < 1000.0

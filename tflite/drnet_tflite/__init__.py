@@ -1,10 +1,12 @@
 """Deployment of drnet_tf's networks: convert to LiteRT files and run them.
 
-Running and timing a file need neither TensorFlow nor Keras; only `convert`
-does, and it loads them when it is first asked for:
+Only `convert` needs TensorFlow and Keras, only `run` and the timers need
+LiteRT; each is loaded when it is first asked for, so that the import itself
+costs next to nothing:
 
     report = drnet_tflite.convert(keras_model, "small.tflite", labels=names)
     scores = drnet_tflite.run("small.tflite", images)
+    names = drnet_tflite.read_labels("small.tflite")
 """
 
 from __future__ import annotations
@@ -12,27 +14,48 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from drnet_tflite.report import ConversionReport
-from drnet_tflite.runtime import Latency, compare_latency, measure_latency, run
-
 if TYPE_CHECKING:
     from drnet_tflite.converter import convert
+    from drnet_tflite.metadata import Metadata, read_labels, read_metadata
+    from drnet_tflite.report import ConversionReport
+    from drnet_tflite.runtime import (
+        Latency,
+        compare_latency,
+        measure_latency,
+        run,
+    )
 
 __all__ = [
     "ConversionReport",
     "Latency",
+    "Metadata",
     "compare_latency",
     "convert",
     "measure_latency",
+    "read_labels",
+    "read_metadata",
     "run",
 ]
 
+_MODULES = {
+    "ConversionReport": "report",
+    "Latency": "runtime",
+    "Metadata": "metadata",
+    "compare_latency": "runtime",
+    "convert": "converter",
+    "measure_latency": "runtime",
+    "read_labels": "metadata",
+    "read_metadata": "metadata",
+    "run": "runtime",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name != "convert":  # The one name that needs TensorFlow.
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module("drnet_tflite.converter").convert
+    module = importlib.import_module(f"drnet_tflite.{_MODULES[name]}")
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "convert"})
+    return sorted({*globals(), *_MODULES})

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
-from drnet_tf.artifacts import check_writable, write_together
+from drnet_tf.artifacts import check_writable, write_atomically
 from drnet_tf.graph import read_graph
+from drnet_tf.version import VERSION
+from drnet_tflite.arguments import (
+    checked_images,
+    checked_labels,
+    checked_normalisation,
+)
+from drnet_tflite.embedding import with_metadata
+from drnet_tflite.formats import FORMATS, export
 from drnet_tflite.loaded_model import LoadedModel
-from drnet_tflite.native_log import native_log_hidden
-from drnet_tflite.operators import count_operators, custom_operators
-from drnet_tflite.parity import (
-    greatest_difference,
-    keras_outputs,
-    random_images,
+from drnet_tflite.metadata import Metadata, read_metadata
+from drnet_tflite.operators import (
+    count_operators,
+    custom_operators,
+    float_operators,
 )
 from drnet_tflite.report import ConversionReport
-from drnet_tflite.runtime import run
+from drnet_tflite.verification import Comparison, verify
 
-# Greatest difference to Keras, as a share of the output's scale.
-TOLERANCE = 1e-4
-_INPUT_NAME = "image"
-_PARITY_IMAGES = 4
 _SUFFIX = ".tflite"
+_COLOR_SPACES = {1: "GRAYSCALE", 3: "RGB"}
+_LICENSE = (
+    "The weights are under the licence of the network that they were taken "
+    "from. drnet_tf, which wrote this file, is under the Apache License 2.0, "
+    "https://www.apache.org/licenses/LICENSE-2.0."
+)
 
 
 def convert(
@@ -39,28 +46,45 @@ def convert(
     labels: Sequence[str] | None = None,
     quantization: str = "float32",
     representative_images: np.ndarray | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
 ) -> ConversionReport:
     """Writes a model as a `.tflite` file that was checked against Keras.
 
-    The file has one input named "image" with a batch of 1, holds operators of
-    the standard runtime only, and answers as the Keras model does: max |a - b|
-    <= 1e-4 max |a| on seeded random images, where a are the outputs of Keras
-    on the CPU and b those of LiteRT. If any check fails, nothing is written and
-    what was at `path` stays.
+    The file has one input "image" with a batch of 1 and one output "scores",
+    holds operators of the standard runtime only, and tells about itself in
+    TFLite metadata, which `read_metadata` and Google's tools read.
 
-    Labels go into `<name>.labels.txt` beside the file, one a line, and into the
-    report; they are not yet in the file's own metadata.
+    It is compared with Keras on the CPU before it takes its place: on
+    `representative_images`, or on seeded random images (4, or 16 for the
+    smaller formats). Where a are the outputs of Keras and b those of LiteRT,
+    max |a - b| / max |a| may be
+
+      "float32": 1e-4,
+      "float16": 5e-2 (weights of 16 bits: half the size),
+      "dynamic": 1 (weights of 8 bits: a quarter of the size),
+      "int8":    1 (weights and arithmetic of 8 bits, on bytes in and out),
+
+    and on 90 % of the images the file must put that class first which Keras
+    does; one that Keras scores less than 0.05 max |a| below its first counts
+    as first, too. If any check fails, nothing is written and what was at
+    `path` stays.
+
+    An "int8" file takes bytes q that stand for scale * (q - zero_point), the
+    values of the preprocessed image; `drnet_tflite.run` does that by itself.
 
     Args:
       keras_model: a Functional or Sequential float32 model with one input of
         known shape and one output; it is not changed.
       path: the file to write, `*.tflite`.
       labels: class names, one for each entry of the output's last axis.
-      quantization: "float32", the only format so far.
-      representative_images, mean, std: for the formats and the metadata to
-        come; must be None.
+      quantization: "float32", "float16", "dynamic" or "int8".
+      representative_images: `(images, height, width, channels)`, preprocessed
+        as the network was trained. "int8" needs some, of all classes, to find
+        its scales; for the others they are what the file is checked on.
+      mean, std: of the preprocessing (pixel - mean) / std of pixels in 0..255,
+        one number each or one a channel; recorded in the metadata for those
+        who run the file. They change nothing that is computed.
 
     Returns:
       What was written and how well it agrees.
@@ -84,11 +108,25 @@ def convert(
       ('image', (1, 2), True)
     """
     path = Path(path)
-    _check_format(quantization, representative_images, mean, std)
+    if quantization not in FORMATS:
+        raise ValueError(
+            f"quantization: got {quantization!r}, expected one of "
+            f"{', '.join(FORMATS)}."
+        )
     _check_model(keras_model)
-    names = _checked_labels(labels, keras_model)
-    labels_path = path.with_suffix(".labels.txt")
-    _check_paths(path, labels_path, names)
+    images = checked_images(representative_images, keras_model, quantization)
+    mean, std = checked_normalisation(mean, std, keras_model)
+    metadata = Metadata(
+        name=keras_model.name,
+        description=f"A {quantization} network, converted by drnet_tf.",
+        version=VERSION,
+        license=_LICENSE,
+        color_space=_color_space(keras_model),
+        mean=mean,
+        std=std,
+        labels=checked_labels(labels, keras_model),
+    )
+    _check_path(path)
     # The same layers, but called with a bare tensor: a saved model may take
     # and give lists or dicts of one.
     model = keras.Model(
@@ -96,43 +134,14 @@ def convert(
     )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, path.name)
-        _export(model, file)
-        operators = _checked_operators(file, model)
-        max_difference = _checked_difference(file, path, model)
-        loaded = LoadedModel(file)
-        report = ConversionReport(
-            path=str(path),
-            bytes=file.stat().st_size,
-            quantization=quantization,
-            input=loaded.input,
-            output=loaded.output,
-            operators=operators,
-            max_difference=max_difference,
-            labels=names,
-            labels_path=str(labels_path) if names else None,
-        )
-        _place(file, path, labels_path, names)
+        export(model, file, quantization, images)
+        _check_operators(file, model, quantization)
+        content = with_metadata(file.read_bytes(), metadata)
+        file.write_bytes(content)
+        comparison = verify(file, model, quantization, images)
+        report = _report(file, path, quantization, comparison)
+    write_atomically(path, lambda target: _write(content, target))
     return report
-
-
-def _check_format(
-    quantization: str, representative_images: Any, mean: Any, std: Any
-) -> None:
-    if quantization != "float32":
-        raise ValueError(
-            f"quantization: got {quantization!r}, expected 'float32', the only "
-            "format that this version writes; leave the argument out."
-        )
-    for name, value in {
-        "representative_images": representative_images,
-        "mean": mean,
-        "std": std,
-    }.items():
-        if value is not None:
-            raise ValueError(
-                f"{name}: this version writes float32 files without metadata, "
-                "which need no such value; leave the argument out."
-            )
 
 
 def _check_model(model: keras.Model) -> None:
@@ -160,118 +169,59 @@ def _check_model(model: keras.Model) -> None:
             )
 
 
-def _checked_labels(
-    labels: Sequence[str] | None, model: keras.Model
-) -> tuple[str, ...]:
-    if labels is None:
-        return ()
-    if isinstance(labels, str) or not all(isinstance(x, str) for x in labels):
-        raise TypeError(
-            f"labels: got {labels!r}, expected a list of strings, one for each "
-            "output."
-        )
-    classes = model.outputs[0].shape[-1]
-    if len(labels) != classes:
-        raise ValueError(
-            f"labels: got {len(labels)}, but model '{model.name}' has "
-            f"{classes} outputs; pass one label for each output, in their "
-            "order."
-        )
-    for number, label in enumerate(labels):
-        if not label.strip() or len(label.splitlines()) > 1:
-            raise ValueError(
-                f"labels: number {number} is {label!r}, expected one line of "
-                "text; the labels file holds one a line."
-            )
-    return tuple(labels)
+def _color_space(model: keras.Model) -> str:
+    shape = model.inputs[0].shape
+    if len(shape) != 4:
+        return "UNKNOWN"
+    return _COLOR_SPACES.get(shape[-1], "UNKNOWN")
 
 
-def _check_paths(
-    path: Path, labels_path: Path, labels: tuple[str, ...]
-) -> None:
+def _check_path(path: Path) -> None:
     if path.suffix != _SUFFIX:
         raise ValueError(
             f"path: got '{path}', expected a name that ends in '{_SUFFIX}'."
         )
     check_writable(path)
-    if labels:
-        check_writable(labels_path)
-    elif labels_path.exists():
-        raise ValueError(
-            f"'{labels_path}' holds the labels of an older '{path.name}' and "
-            "would be taken for the new file's; pass labels, or remove it."
-        )
 
 
-def _export(model: keras.Model, file: Path) -> None:
-    """Converts without any check; the batch is fixed to 1.
-
-    An open batch would surround every Flatten with operators that compute its
-    shape while running.
-    """
-    (image,) = model.inputs
-    signature = keras.InputSpec(
-        dtype=image.dtype, shape=(1, *image.shape[1:]), name=_INPUT_NAME
-    )
-    with native_log_hidden():
-        model.export(
-            file,
-            format="litert",
-            verbose=False,
-            input_signature=[signature],
-            # Let operators pass that have no LiteRT form, to be named below.
-            allow_custom_ops=True,
-        )
-
-
-def _checked_operators(file: Path, model: keras.Model) -> dict[str, int]:
-    operators = count_operators(file.read_bytes())
-    custom = custom_operators(operators)
+def _check_operators(file: Path, model: keras.Model, quantization: str) -> None:
+    content = file.read_bytes()
+    custom = custom_operators(count_operators(content))
     if custom:
         raise ValueError(
             f"Model '{model.name}': LiteRT has no operator for "
             f"{', '.join(custom)}; replace the layers that need them (a "
             "device's standard runtime could not load the file)."
         )
-    return operators
-
-
-def _checked_difference(file: Path, path: Path, model: keras.Model) -> float:
-    images = random_images(model, _PARITY_IMAGES)
-    expected = keras_outputs(model, images)
-    if not np.isfinite(expected).all():
+    floats = float_operators(content) if quantization == "int8" else []
+    if floats:
         raise ValueError(
-            f"Model '{model.name}' itself gives NaN or infinite outputs for "
-            "random images, so nothing was converted; check its weights."
+            f"Model '{model.name}': LiteRT has no int8 form of "
+            f"{', '.join(floats)}; replace the layers that need them, or "
+            "convert with quantization='dynamic'."
         )
-    found = greatest_difference(expected, run(file, images))
-    if not found.relative <= TOLERANCE:
-        raise ValueError(
-            f"'{path}' was not written: converted, model '{model.name}' "
-            f"differs from Keras by {found.relative:.1e} of the output's scale "
-            f"(at most {TOLERANCE:.0e}), most on random image {found.image} at "
-            f"output {', '.join(map(str, found.output))} (Keras "
-            f"{found.reference:.6g}, LiteRT {found.other:.6g}); look for "
-            "layers that are random or depend on the batch."
-        )
-    return found.relative
 
 
-def _place(
-    file: Path, path: Path, labels_path: Path, labels: tuple[str, ...]
-) -> None:
-    writers: dict[str | os.PathLike[str], Callable[[Path], None]] = {
-        path: lambda target: _copy(file, target)
-    }
-    if labels:
-        text = "".join(f"{label}\n" for label in labels)
-        writers[labels_path] = lambda target: _write(text, target)
-    write_together(writers)
+def _report(
+    file: Path, path: Path, quantization: str, comparison: Comparison
+) -> ConversionReport:
+    content = file.read_bytes()
+    loaded = LoadedModel(file)
+    metadata = read_metadata(file)
+    return ConversionReport(
+        path=str(path),
+        bytes=len(content),
+        quantization=quantization,
+        input=loaded.input,
+        output=loaded.output,
+        operators=count_operators(content),
+        images=comparison.images,
+        agreement=comparison.agreement,
+        max_difference=comparison.max_difference,
+        min_runtime_version=metadata.min_runtime_version,
+        labels=metadata.labels,
+    )
 
 
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-
-
-def _write(text: str, target: Path) -> None:
-    target.write_text(text, encoding="utf-8")
+def _write(content: bytes, target: Path) -> None:
+    target.write_bytes(content)

@@ -20,11 +20,44 @@ class TensorInfo:
       name: its name in the file's signature, e.g. "image".
       shape: with the batch of 1, e.g. `(1, 32, 32, 3)`.
       dtype: NumPy's name of its type, e.g. "float32".
+      scale, zero_point: a stored number q stands for scale * (q - zero_point);
+        None where numbers stand for themselves.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """Turns real values into the numbers nearest to them that are stored.
+
+        What lies beyond the range of the type becomes its least or greatest.
+
+        Example:
+          >>> image = TensorInfo("image", (1, 2), "uint8", 0.5, 128)
+          >>> image.quantize(np.array([-64.0, 1.0, 99.0]))
+          array([  0, 130, 255], dtype=uint8)
+        """
+        if self.scale is None or self.zero_point is None:
+            return values.astype(self.dtype, copy=False)
+        stored = np.rint(values / np.float32(self.scale)) + self.zero_point
+        limits = np.iinfo(self.dtype)
+        return stored.clip(limits.min, limits.max).astype(self.dtype)
+
+    def dequantize(self, stored: np.ndarray) -> np.ndarray:
+        """Turns stored numbers into the float32 values that they stand for.
+
+        Example:
+          >>> scores = TensorInfo("scores", (1, 2), "uint8", 0.5, 128)
+          >>> scores.dequantize(np.array([130, 128], "uint8"))
+          array([1., 0.], dtype=float32)
+        """
+        if self.scale is None or self.zero_point is None:
+            return stored
+        offsets = stored.astype(np.float32) - self.zero_point
+        return np.float32(self.scale) * offsets
 
 
 class LoadedModel:
@@ -131,10 +164,13 @@ def check_count(name: str, value: int, least: int) -> None:
 
 
 def _tensor_info(name: str, details: dict[str, Any]) -> TensorInfo:
+    scale, zero_point = details["quantization"]
     return TensorInfo(
         name,
         tuple(details["shape"].tolist()),
         np.dtype(details["dtype"]).name,
+        # LiteRT gives 0 where there is none.
+        *((float(scale), int(zero_point)) if scale else (None, None)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterator
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -41,19 +42,28 @@ def count_operators(content: bytes) -> dict[str, int]:
             f"content: {len(content)} bytes that are no LiteRT model; expected "
             "a whole .tflite file."
         )
-    model = schema.Model.GetRootAs(content)
-    names = [
-        _operator_name(model.OperatorCodes(i))
-        for i in range(model.OperatorCodesLength())
-    ]
-    counts: collections.Counter[str] = collections.Counter()
-    for number in range(model.SubgraphsLength()):
-        graph = model.Subgraphs(number)
-        counts.update(
-            names[graph.Operators(i).OpcodeIndex()]
-            for i in range(graph.OperatorsLength())
-        )
+    counts = collections.Counter(name for name, _ in _operators(content))
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def float_operators(content: bytes) -> list[str]:
+    """The operators that compute floats in a file that should know integers.
+
+    Args:
+      content: the whole file, undamaged.
+
+    Returns:
+      The names of operators whose outputs are floats, each once. TensorFlow
+      leaves those in floats that have no form in integers, between a DEQUANTIZE
+      and a QUANTIZE.
+    """
+    return sorted(
+        {
+            name
+            for name, types in _operators(content)
+            if schema.TensorType.FLOAT32 in types and name != "DEQUANTIZE"
+        }
+    )
 
 
 def custom_operators(operators: dict[str, int]) -> list[str]:
@@ -74,6 +84,22 @@ def custom_operators(operators: dict[str, int]) -> list[str]:
         for name in operators
         if name.startswith(_CUSTOM)
     ]
+
+
+def _operators(content: bytes) -> Iterator[tuple[str, list[int]]]:
+    """The name of every operator and the types of its outputs."""
+    model = schema.Model.GetRootAs(content)
+    names = [
+        _operator_name(model.OperatorCodes(i))
+        for i in range(model.OperatorCodesLength())
+    ]
+    for number in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(number)
+        for i in range(graph.OperatorsLength()):
+            operator = graph.Operators(i)
+            outputs = map(operator.Outputs, range(operator.OutputsLength()))
+            types = [graph.Tensors(x).Type() for x in outputs]
+            yield names[operator.OpcodeIndex()], types
 
 
 def _operator_name(code: schema.OperatorCode) -> str:

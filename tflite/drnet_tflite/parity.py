@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -20,7 +21,8 @@ class Difference:
 
     Attributes:
       relative: max |a - b| / max |a| over all images and outputs, where a are
-        the reference's outputs and b the others; NaN if one of them is.
+        the reference's outputs and b the others; NaN if one of them is, and
+        infinite if only the reference is 0 throughout.
       image, output: where it is.
       reference, other: the two values there.
     """
@@ -97,15 +99,43 @@ def greatest_difference(reference: np.ndarray, other: np.ndarray) -> Difference:
     distance = np.abs(reference.astype("float64") - other)
     # argmax stops at the first NaN, so that none is overlooked.
     where = np.unravel_index(np.argmax(distance), distance.shape)
-    scale = np.abs(reference).max()
+    scale = float(np.abs(reference).max())
     greatest = float(distance[where])
+    if greatest:
+        greatest = greatest / scale if scale else math.inf
     return Difference(
-        greatest / float(scale) if greatest else 0.0,
+        greatest,
         int(where[0]),
         tuple(map(int, where[1:])),
         float(reference[where]),
         float(other[where]),
     )
+
+
+def agreement(
+    reference: np.ndarray, other: np.ndarray, *, slack: float = 0.0
+) -> float:
+    """On which share of the images do two sets of scores put one class first?
+
+    Args:
+      reference: `(images, ..., classes)`.
+      other: of the same shape.
+      slack: how much less than the reference's first class another may have in
+        the reference and still count as first, as a share of max |reference|.
+
+    Returns:
+      0 to 1, over all axes but the last.
+
+    Example:
+      >>> reference = np.array([[0.0, 4.0], [3.9, 4.0]])
+      >>> other = np.array([[0.0, 4.0], [4.0, 3.9]])
+      >>> agreement(reference, other), agreement(reference, other, slack=0.05)
+      (0.5, 1.0)
+    """
+    first = other.argmax(axis=-1)[..., None]
+    scores = np.take_along_axis(reference, first, axis=-1)[..., 0]
+    behind = reference.max(axis=-1) - scores
+    return float(np.mean(behind <= slack * np.abs(reference).max()))
 
 
 def _reads_pixels(model: keras.Model) -> bool:

@@ -39,12 +39,15 @@ def run(
     Args:
       path: a `.tflite` file with one input and one output.
       images: `(images, height, width, channels)`, preprocessed as the network
-        was trained; converted to the file's input type where that loses no
-        more than precision (bytes to float, say).
+        was trained, whatever the format of the file: they are real values,
+        which a quantized input stores by its own scale and zero point. They
+        are converted to the file's input type where that loses no more than
+        precision (bytes to float, say).
       threads: threads of the runtime.
 
     Returns:
-      The outputs, `(images, classes)` for a classifier.
+      The outputs, `(images, classes)` for a classifier; of a quantized output
+      the float32 values that it stands for.
 
     Raises:
       ValueError: the file is missing, damaged or of another form, or the images
@@ -61,10 +64,10 @@ def run(
         (len(batch), *model.output.shape[1:]), model.output.dtype
     )
     for number, image in enumerate(batch):
-        model.set_image(image[None])
+        model.set_image(model.input.quantize(image[None]))
         model.invoke()
         outputs[number] = model.scores()[0]
-    return outputs
+    return model.output.dequantize(outputs)
 
 
 def measure_latency(
@@ -169,17 +172,18 @@ def _random_image(tensor: TensorInfo, seed: int) -> np.ndarray:
 def _fitting(
     images: np.ndarray, tensor: TensorInfo, path: str | os.PathLike[str]
 ) -> np.ndarray:
-    """`images` in the input's type, after all checks."""
+    """`images` in the type in which the input takes them, after all checks."""
     if images.shape[1:] != tensor.shape[1:]:
         expected = ", ".join(map(str, ("images", *tensor.shape[1:])))
         raise ValueError(
             f"images: got the shape {images.shape}, but '{path}' expects "
             f"({expected}); resize them, or add the first axis to one image."
         )
-    numbers_to_float = images.dtype.kind in "biuf" and "float" in tensor.dtype
-    if not numbers_to_float and not np.can_cast(images.dtype, tensor.dtype):
+    dtype = tensor.dtype if tensor.scale is None else "float32"
+    numbers_to_float = images.dtype.kind in "biuf" and "float" in dtype
+    if not numbers_to_float and not np.can_cast(images.dtype, dtype):
         raise ValueError(
-            f"images: got {images.dtype}, but '{path}' expects {tensor.dtype}; "
+            f"images: got {images.dtype}, but '{path}' expects {dtype}; "
             "convert them with astype."
         )
     if images.dtype.kind == "f" and not np.isfinite(images).all():
@@ -187,4 +191,4 @@ def _fitting(
             "images: some values are NaN or infinite; remove those images or "
             "repair their preprocessing."
         )
-    return images.astype(tensor.dtype, copy=False)
+    return images.astype(dtype, copy=False)
