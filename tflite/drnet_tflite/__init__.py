@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from drnet_tflite.converter import convert
     from drnet_tflite.metadata import Metadata, read_labels, read_metadata
     from drnet_tflite.report import ConversionReport
+    from drnet_tflite.subtask_runtime import SubTaskRuntime
     from drnet_tflite.runtime import (
         Latency,
         compare_latency,
@@ -42,6 +43,7 @@ __all__ = [
     "ConversionReport",
     "Latency",
     "Metadata",
+    "SubTaskRuntime",
     "compare_latency",
     "convert",
     "measure_latency",
@@ -58,6 +60,7 @@ _MODULES = {
     "ConversionReport": "report",
     "Latency": "runtime",
     "Metadata": "metadata",
+    "SubTaskRuntime": "subtask_runtime",
     "compare_latency": "runtime",
     "convert": "converter",
     "measure_latency": "runtime",

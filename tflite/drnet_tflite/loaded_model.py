@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from drnet_tflite.native_log import native_log_hidden
 
@@ -137,6 +137,31 @@ class LoadedModel:
                     "expected a fixed one with a batch of 1; convert the model "
                     "with drnet_tflite.convert."
                 )
+
+
+def read_tensors(
+    path: str | os.PathLike[str],
+) -> tuple[TensorInfo, TensorInfo]:
+    """The one input and the one output of a file, without preparing it to run.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+    """
+    os.stat(path)
+    with native_log_hidden():
+        interpreter = Interpreter(
+            os.fspath(path),
+            experimental_op_resolver_type=(
+                OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            ),
+        )
+    (signature,) = interpreter.get_signature_list().values()
+    (inputs,) = interpreter.get_input_details()
+    (outputs,) = interpreter.get_output_details()
+    return (
+        _tensor_info(signature["inputs"][0], inputs),
+        _tensor_info(signature["outputs"][0], outputs),
+    )
 
 
 def check_count(name: str, value: int, least: int) -> None:

@@ -59,7 +59,7 @@ def run(
       array([3, 8])
     """
     model = LoadedModel(path, threads=threads)
-    batch = _fitting(np.asarray(images), model.input, path)
+    batch = fitting(np.asarray(images), model.input, path)
     outputs = np.empty(
         (len(batch), *model.output.shape[1:]), model.output.dtype
     )
@@ -169,7 +169,7 @@ def _random_image(tensor: TensorInfo, seed: int) -> np.ndarray:
     return generator.uniform(-1.0, 1.0, tensor.shape).astype(dtype)
 
 
-def _fitting(
+def fitting(
     images: np.ndarray, tensor: TensorInfo, path: str | os.PathLike[str]
 ) -> np.ndarray:
     """`images` in the type in which the input takes them, after all checks."""

@@ -65,6 +65,11 @@ class Bundle:
         return self.plan.class_names
 
     @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.data)
+
+    @property
     def identity(self) -> str:
         """Tells bundles apart: hex digits that depend on every byte of them."""
         plan = self.plan

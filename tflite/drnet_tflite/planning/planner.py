@@ -201,7 +201,7 @@ def _archive(
 ) -> bytes:
     """Labels, provenance and plan behind the file of this length."""
     encoded = encode_plan(plan)
-    text = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(provenance, ensure_ascii=False)
     entries = {
         LABELS: labels_text(classes.labels),
         PROVENANCE_NAME: text.encode(),
