@@ -62,13 +62,13 @@ final class ScoreTable {
         scores[i] = row(group, classNumbers[i]);
       }
       for (int channel = 0; channel < widths[group]; channel++) {
-        // Adding 0 makes minus 0 equal to 0 in the bits too, by which channels are sorted.
-        result[firstChannels[group] + channel] = combine(scores, channel, rule) + 0f;
+        result[firstChannels[group] + channel] = combine(scores, channel, rule);
       }
     }
     return result;
   }
 
+  /** Never minus 0: its bits would sort a channel behind all others. */
   private static float combine(float[][] scores, int channel, Rule rule) {
     switch (rule) {
       case XOR:

@@ -45,6 +45,8 @@ final class BrokenBundleTest {
   void testFooter() {
     byte[] bytes = Animals.bundle().toBytes();
     ByteBuffer numbers = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    numbers.putInt(bytes.length - 8, bytes.length - 24 + 1 - numbers.getInt(bytes.length - 12));
+    Check.refused(() -> Bundle.open(ByteBuffer.wrap(bytes)), "footer", "an end at");
     numbers.putInt(bytes.length - 8, 1 << 30);
     Check.refused(() -> Bundle.open(ByteBuffer.wrap(bytes)), "footer", "an end at");
     numbers.putInt(bytes.length - 12, -1);

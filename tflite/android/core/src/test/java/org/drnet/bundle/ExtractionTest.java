@@ -140,6 +140,10 @@ final class ExtractionTest {
       if (size == 4) {
         made.vector(12, 4, 0, elements, 0, 1); // blocks of 12 bytes
       }
+      // Many short rows, of which several are read at once.
+      made.group(7, 1, new int[][] {{1, 0, 2, 0, 0, 1, 0}});
+      made.axis(SyntheticBundle.segment(1, 0, 7)).axis(SyntheticBundle.segment(-1, 0, 2000));
+      made.vector(16, size, 0, Arrays.copyOf(elements, 14000 * size), 3, 2);
       List<String> labels = Collections.singletonList("one");
       SlowExtraction slow = new SlowExtraction(made, labels, Rule.UNION);
       slow.keep(slow.countAtLeast(1), 1);
@@ -174,6 +178,10 @@ final class ExtractionTest {
         .extract(Animals.CLASSES, Rule.UNION, Limit.threshold(1), 1);
     Check.refused(() -> extraction.writeTo(new File("/nowhere/x.tflite")),
         "/nowhere", "give another one");
+    File folder = java.nio.file.Files.createTempDirectory("drnet").toFile();
+    Check.that(new File(folder, "taken/by/folders").mkdirs());
+    Check.refused(() -> extraction.writeTo(new File(folder, "taken")), "renamed to taken");
+    Check.equal(1, folder.list().length);
     Check.refused(() -> extraction.writeTo(new java.io.OutputStream() {
       @Override
       public void write(int value) throws java.io.IOException {

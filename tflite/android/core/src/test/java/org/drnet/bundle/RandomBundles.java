@@ -59,7 +59,10 @@ final class RandomBundles {
   }
 
   private static int[] segment(SyntheticBundle bundle, Random random, int groups) {
-    int group = random.nextInt(groups + 1);
+    int group = random.nextInt(groups + 2);
+    if (group > groups) {
+      return SyntheticBundle.segment(groups, 0, bundle.outputs);
+    }
     if (group == groups) {
       return SyntheticBundle.segment(SyntheticBundle.FIXED, 0, 1 + random.nextInt(3));
     }

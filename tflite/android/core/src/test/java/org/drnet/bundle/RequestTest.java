@@ -26,6 +26,18 @@ final class RequestTest {
     keeps(ask(CAT_DOG, Rule.MEAN, Limit.threshold(2.5), 1), new int[] {0}, new int[] {1});
   }
 
+  void testMeansAreSummedInDoubles() throws Exception {
+    // As floats, 1 and twice 2^-24 would be 1, and the lower channel would win.
+    SyntheticBundle made = new SyntheticBundle();
+    made.half = true;
+    made.outputs = 3;
+    made.named(0, "a").named(1, "b").named(2, "c");
+    made.group(2, 0, new int[][] {{0x3c00, 0x3c00}, {0, 1}, {0, 1}});
+    Extraction extraction = made.open().extract(
+        Arrays.asList("a", "b", "c"), Rule.MEAN, Limit.keptFraction(0.5), 1);
+    Check.equal(new int[] {1}, extraction.keptChannels(0));
+  }
+
   void testKeptFraction() throws Exception {
     // 0.5 of 6: channel 0 (4.5), 3 (4) and 1 of group 1 (4, the higher group comes later).
     keeps(ask(CAT_DOG, Rule.UNION, Limit.keptFraction(0.5), 1), new int[] {0, 3}, new int[] {1});

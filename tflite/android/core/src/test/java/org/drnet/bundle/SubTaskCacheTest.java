@@ -77,6 +77,24 @@ final class SubTaskCacheTest {
     Check.that(!dog.model().exists() && !dog.weightCache().exists());
   }
 
+  void testOldestOfMany() throws Exception {
+    String[][] requests = {{"cat"}, {"dog"}, {"bird"}, {"cat", "dog"}, {"dog", "cat"}};
+    int[] minutes = {30, 50, 20, 40, 10};
+    SubTaskCache cache = new SubTaskCache(folder, 1 << 20);
+    CachedModel[] models = new CachedModel[5];
+    long size = 0;
+    for (int i = 0; i < 5; i++) {
+      models[i] = get(cache, requests[i]);
+      age(models[i], minutes[i]);
+      size += models[i].model().length();
+    }
+    // One byte too many: the oldest goes; then another oldest one.
+    get(new SubTaskCache(folder, size - 1), "dog", "cat");
+    Check.that(!models[1].model().exists() && folder.list().length == 4);
+    get(new SubTaskCache(folder, size * 4 / 5 - 20), "dog", "cat");
+    Check.that(!models[3].model().exists() && models[0].model().exists());
+  }
+
   void testWeightCachesCount() throws Exception {
     SubTaskCache cache = new SubTaskCache(folder, 1000);
     CachedModel cat = get(cache, "cat");
