@@ -132,18 +132,18 @@ def write_bundle(
     sites = sites_for(read_graph(keras_model), importance.channels)
     importance.check_sites({x.name: x.channels for x in sites}, keras_model.name)
     with tempfile.TemporaryDirectory() as folder:
-        float_file = Path(folder, "float.tflite")
-        convert(keras_model, float_file)
         file = Path(folder, path.name)
-        convert(
-            keras_model,
-            file,
-            labels=classes.labels,
-            quantization=quantization,
-            representative_images=representative_images,
-            mean=mean,
-            std=std,
-        )
+        options = {
+            "quantization": quantization,
+            "representative_images": representative_images,
+            "mean": mean,
+            "std": std,
+        }
+        convert(keras_model, file, labels=classes.labels, **options)
+        float_file = file
+        if quantization != "float32":
+            float_file = Path(folder, "float.tflite")
+            convert(keras_model, float_file)
         try:
             find = _site_finder(keras_model, sites, float_file.read_bytes())
             bundle = _Draft(file.read_bytes(), find, keras_model)

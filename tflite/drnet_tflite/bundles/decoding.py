@@ -30,6 +30,7 @@ from drnet_tflite.bundles.plan import (
 )
 
 _T = TypeVar("_T")
+_FLOATS = float(np.finfo(np.float32).max)
 
 
 def read_plan(data: memoryview) -> Plan:
@@ -85,12 +86,15 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     widths, steps = table["f0"].tolist(), table["f1"]
     _require(all(widths), "a group without channels")
     _require(
-        bool(np.isfinite(steps).all() and (steps >= 0).all()), "a step below 0"
+        bool((steps >= 0).all() and (255 * steps.astype(float)).max() < _FLOATS),
+        "a step below 0, or too great",
     )
     named = [reader.named() for _ in reader.counted(classes, 6)]
     numbers, names = [x[0] for x in named], [x[1] for x in named]
     _require(
-        len(set(names)) == len(names) and all(names), "a class name twice"
+        len(set(names)) == len(names)
+        and not any(not x or "\n" in x or "\r" in x for x in names),
+        "a class name twice, or one that is not a line",
     )
     _require(
         len(set(numbers)) == len(numbers) and max(numbers) < outputs,
@@ -99,12 +103,14 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     scores = [_scores(reader, encoding, classes, width) for width in widths]
     sizes = [*widths, outputs]
     axes = tuple(reader.list(14, lambda: _axis(reader, sizes)))
-    patches = _patches(reader, skeleton_bytes, len(axes))
+    patches = _patches(reader, skeleton_bytes, axes)
     vectors = tuple(reader.list(15, lambda: _vector(reader, axes)))
     _check_vectors(vectors, axes, skeleton_bytes, end)
     folds = tuple(reader.list(9, lambda: _fold(reader, vectors, axes)))
     _require(
-        len({x.biases for x in folds}) == len(folds), "biases folded twice"
+        len({x.biases for x in folds}) == len(folds)
+        and len({x.weights for x in folds}) == len(folds),
+        "vectors folded twice",
     )
     _require(not reader.left, "bytes behind its end")
     return Plan(
@@ -186,7 +192,9 @@ def _axis(reader: _Reader, sizes: list[int]) -> Axis:
     return axis
 
 
-def _patches(reader: _Reader, skeleton_bytes: int, axes: int) -> np.ndarray:
+def _patches(
+    reader: _Reader, skeleton_bytes: int, axes: tuple[Axis, ...]
+) -> np.ndarray:
     (count,) = reader.u32s(1)
     table = np.frombuffer(reader.take(12 * count), "<u4").reshape(-1, 3)
     patches = table.astype(np.int64)
@@ -194,8 +202,13 @@ def _patches(reader: _Reader, skeleton_bytes: int, axes: int) -> np.ndarray:
     _require(
         bool((positions <= skeleton_bytes - 4).all())
         and not (positions % 4).any()
-        and bool((patches[:, 2] < axes).all()),
+        and bool((patches[:, 2] < len(axes)).all()),
         "a number to patch outside of the skeleton",
+    )
+    lengths = np.array([sum(x.length for x in axis) for axis in axes] or [0])
+    _require(
+        bool((patches[:, 1] * lengths[patches[:, 2]] < 1 << 31).all()),
+        "a number to patch that is too great",
     )
     return patches
 

@@ -49,7 +49,12 @@ public abstract class Limit {
             "The threshold is " + score + ", expected a finite number above 0 as a float"
                 + "; choose one among the scores.");
       }
-      return Math.min(Math.max(candidates.countAtLeast(least), 1), candidates.count);
+      int wanted = candidates.countAtLeast(least);
+      if (wanted == 0) {
+        throw new BundleException(
+            "No channel has a score of at least " + score + "; choose a lower threshold.");
+      }
+      return wanted;
     }
 
     @Override

@@ -83,6 +83,8 @@ final class PlanParser {
       plan.outputs[i] = cursor.within(0, outputs - 1L, "output");
       String name = cursor.text();
       cursor.check(!name.isEmpty(), "an empty name", "a name");
+      cursor.check(name.indexOf('\n') < 0 && name.indexOf('\r') < 0,
+          "a name with a line break", "one line");
       cursor.check(seen.add(name), "'" + name + "' again", "each name once");
       names.add(name);
     }
@@ -229,7 +231,18 @@ final class PlanParser {
       cursor.check(type <= Fold.INT8, "type " + type, "0, 1 or 2");
       checkFold(biases, weights, type);
       biases.fold = new Fold(weights, type, cursor.position());
-      cursor.skip(4L * weights.axes[weights.axes.length - 1].length);
+      weights.isFolded = true;
+      constants(weights.axes[weights.axes.length - 1].length, type);
+    }
+  }
+
+  private void constants(int number, int type) throws BundleException {
+    int first = cursor.position();
+    cursor.skip(4L * number);
+    for (int at = first; type != Fold.INT8 && at < cursor.position(); at += 4) {
+      float constant = plan.bytes.getFloat(at);
+      cursor.check(
+          Math.abs(constant) <= Float.MAX_VALUE, "constant " + constant, "a finite number");
     }
   }
 
@@ -239,6 +252,7 @@ final class PlanParser {
 
   private void checkFold(Vector biases, Vector weights, int type) throws BundleException {
     cursor.check(biases.fold == null, "biases that are folded already", "each biases once");
+    cursor.check(!weights.isFolded, "weights that are folded already", "each weights once");
     cursor.check(biases.axes.length == 1 && biases.elementSize == 4,
         "biases of " + biases.axes.length + " dimensions and " + biases.elementSize + " bytes",
         "1 dimension and 4 bytes");

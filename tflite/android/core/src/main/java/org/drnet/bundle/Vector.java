@@ -17,6 +17,9 @@ final class Vector {
   /** What its gathered elements get added, or null; set once, by the parser. */
   Fold fold;
 
+  /** Whether it is the weights of a fold; set by the parser. */
+  boolean isFolded;
+
   Vector(int field, int data, int elementSize, int flags, Axis[] axes) {
     this.field = field;
     this.data = data;

@@ -69,7 +69,7 @@ final class SlowExtraction {
         count++;
       }
     }
-    return Math.max(count, 1);
+    return count;
   }
 
   /** The greatest n whose channels, or parameters, are within a bound; 0 if none is. */
