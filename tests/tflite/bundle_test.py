@@ -117,7 +117,11 @@ def with_axis(number, *segments):
         (made_plan(skeleton_bytes=500), "parts of the file overlap"),
         (made_plan(vectors_end=10_000), "parts of the file overlap"),
         (made_plan(encoding=7), "unknown encoding"),
-        (made_plan(outputs=0), "no outputs"),
+        (made_plan(outputs=0), "no groups, classes or outputs"),
+        (
+            made_plan(scores=[], steps=np.zeros(0)),
+            "no groups, classes or outputs",
+        ),
         (made_plan(steps=np.array([-1, 1])), "a step below 0"),
         (made_plan(steps=np.array([np.nan, 1])), "a step below 0"),
         (made_plan(steps=np.array([1, 2e36])), "too great"),

@@ -81,7 +81,7 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     skeleton_bytes, _, end, _, encoding, groups, classes, outputs = header
     _require(skeleton_bytes <= end <= position, "parts of the file overlap")
     _require(encoding in (UINT8, FLOAT16), "unknown encoding of the scores")
-    _require(outputs > 0 and classes > 0, "no outputs or no classes")
+    _require(min(groups, classes, outputs) > 0, "no groups, classes or outputs")
     table = np.frombuffer(reader.take(8 * groups), "<u4,<f4")
     widths, steps = table["f0"].tolist(), table["f1"]
     _require(all(widths), "a group without channels")

@@ -50,6 +50,7 @@ final class PlanParser {
     half = cursor.within(0, 1, "encoding") == 1;
     int groups = cursor.count(8);
     int classes = cursor.count(7);
+    cursor.check(groups > 0, "no groups", "at least one");
     cursor.check(classes > 0, "no classes", "at least one");
     outputs = cursor.within(0, Integer.MAX_VALUE, "number of outputs");
     float[] steps = groups(groups);

@@ -95,7 +95,8 @@ final class BrokenBundleTest {
 
   void testClasses() {
     refused(Animals.bundle().named(4, "cow"), "output 4");
-    refused(new SyntheticBundle().named(0, "cow"), "output 0");
+    refused(new SyntheticBundle().named(0, "cow"), "no groups");
+    refused(Animals.bundle().named(3, "c\now"), "a name with a line break");
     SyntheticBundle twice = group(false, 1, 1);
     twice.outputs = 2;
     twice.groups.set(0, new SyntheticBundle.Group(1, 1, new int[][] {{1}, {1}}));
