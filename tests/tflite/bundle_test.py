@@ -16,6 +16,7 @@ from drnet_tflite.bundles.decoding import decode_plan, read_plan
 from drnet_tflite.bundles.encoding import encode_footer, encode_plan
 from drnet_tflite.bundles.errors import BundleError
 from drnet_tflite.bundles.plan import FIXED, FLOAT16, FOOTER_BYTES, Segment
+
 from tests.tflite.made_bundles import made_bundle, made_plan
 
 
@@ -43,9 +44,14 @@ def test_what_was_written_is_read(bundle):
     assert plan.class_outputs == (2, 0, 1)
     assert plan.axes == made.axes and plan.vectors == made.vectors
     assert plan.patches.tolist() == made.patches.tolist()
-    assert [x.tolist() for x in plan.scores] == [x.tolist() for x in made.scores]
+    assert [x.tolist() for x in plan.scores] == [
+        x.tolist() for x in made.scores
+    ]
     for fold, expected in zip(plan.folds, made.folds, strict=True):
-        assert (fold.biases, fold.weights) == (expected.biases, expected.weights)
+        assert (fold.biases, fold.weights) == (
+            expected.biases,
+            expected.weights,
+        )
         assert fold.constants.tolist() == expected.constants.tolist()
         assert fold.constants.dtype == expected.constants.dtype
     bundle.verify()
@@ -210,7 +216,7 @@ def test_bytes_behind_the_plan_are_refused():
 
 
 def mutated(content, random):
-    """Flips bits, cuts or splices; half of the time the checksums are mended."""
+    """Flips bits, cuts or splices; mends the checksums half of the time."""
     data = bytearray(content)
     kind = random.integers(3)
     position, length, _ = struct.unpack("<3I", content[-12:])

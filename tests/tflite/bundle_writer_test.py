@@ -28,7 +28,7 @@ def conv_norm(x, width, name, size=3, **options):
 
 
 def every_family():
-    """A residual, depthwise, squeezing, concatenating, pre-activated network."""
+    """A residual, depthwise, squeezing, concatenating network with norms."""
     keras.utils.set_random_seed(0)
     image = keras.Input((12, 12, 3))
     x = layers.ReLU(name="stem")(conv_norm(image, 8, "conv0"))
@@ -207,12 +207,8 @@ def test_arguments_that_do_not_fit_are_refused(model, tmp_path):
     own = importance_of(model)
     two = importance_of(model, classes=("ant", "bee"))
     refused(tmp_path, "4 outputs, the importance 2", model, two)
-    refused(
-        tmp_path, "2 different numbers", model, two, class_outputs=[1, 1]
-    )
-    refused(
-        tmp_path, "2 different numbers", model, two, class_outputs=[1, 4]
-    )
+    refused(tmp_path, "2 different numbers", model, two, class_outputs=[1, 1])
+    refused(tmp_path, "2 different numbers", model, two, class_outputs=[1, 4])
     refused(tmp_path, "encoding: got 'int4'", model, own, encoding="int4")
     other = ChannelImportance({"conv": np.ones((4, 3))}, CLASSES, "by hand")
     refused(tmp_path, "site", model, other)

@@ -10,7 +10,6 @@ from drnet_tflite.bundles.archive import labels_text, stored_archive
 from drnet_tflite.bundles.encoding import encode_footer, encode_plan
 from drnet_tflite.bundles.plan import (
     FIXED,
-
     FLOAT_WEIGHTS,
     FOOTER_BYTES,
     INT8_WEIGHTS,
@@ -100,5 +99,3 @@ def made_bundle(plan=None, provenance=None):
     blank = stored_archive(entries, len(content), bytes(FOOTER_BYTES))
     footer = encode_footer(len(content) + blank.index(encoded), encoded)
     return content + stored_archive(entries, len(content), footer)
-
-

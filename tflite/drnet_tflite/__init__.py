@@ -22,19 +22,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from drnet_tflite.bundle_writer import BundleReport, write_bundle
+    from drnet_tflite.bundle_report import BundleReport
+    from drnet_tflite.bundle_writer import write_bundle
     from drnet_tflite.bundles.bundle import Bundle
     from drnet_tflite.bundles.errors import BundleError
     from drnet_tflite.converter import convert
     from drnet_tflite.metadata import Metadata, read_labels, read_metadata
     from drnet_tflite.report import ConversionReport
-    from drnet_tflite.subtask_runtime import SubTaskRuntime
     from drnet_tflite.runtime import (
         Latency,
         compare_latency,
         measure_latency,
         run,
     )
+    from drnet_tflite.subtask_runtime import SubTaskRuntime
 
 __all__ = [
     "Bundle",
@@ -56,7 +57,7 @@ __all__ = [
 _MODULES = {
     "Bundle": "bundles.bundle",
     "BundleError": "bundles.errors",
-    "BundleReport": "bundle_writer",
+    "BundleReport": "bundle_report",
     "ConversionReport": "report",
     "Latency": "runtime",
     "Metadata": "metadata",

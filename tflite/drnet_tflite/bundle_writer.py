@@ -2,82 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from drnet_tf.artifacts import check_writable, write_atomically
-from drnet_tf.fingerprints import fingerprint
-from drnet_tf.free_sites import GateSite
-from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
-from drnet_tf.sites import sites_for
-from drnet_tf.version import VERSION
-from drnet_tflite.bundles.bundle import Bundle
+from drnet_tflite.bundle_report import BundleReport
 from drnet_tflite.converter import convert
-from drnet_tflite.parity import random_images
-from drnet_tflite.planning.bundle_check import check_bundle
-from drnet_tflite.planning.channel_labels import ChannelLabels
-from drnet_tflite.planning.file_model import FileModel
-from drnet_tflite.planning.groups import SitePlace
-from drnet_tflite.planning.operator_rules import label_channels
-from drnet_tflite.planning.planner import BundlePlanner, Classes, PlaceSites
-from drnet_tflite.planning.scores import ENCODINGS, Scores, store_scores
-from drnet_tflite.planning.site_tensors import find_sites, place_sites, steps
+from drnet_tflite.planning.draft import Draft
+from drnet_tflite.planning.planner import Classes
+from drnet_tflite.planning.scores import ENCODINGS
 
 # Greatest difference of a sub-network to the masked file, of the scores' scale;
 # integers have to be the same.
 TOLERANCE = 1e-5
 _SUFFIX = ".tflite"
-
-
-@dataclasses.dataclass(frozen=True)
-class BundleReport:
-    """What `write_bundle` wrote.
-
-    Attributes:
-      path, bytes: of the file.
-      quantization: its number format.
-      channels: that may go, of all groups.
-      frozen: by site the number of channels that always stay.
-      folds: layers whose biases take over what silent channels say.
-      score_loss: greatest difference of a stored score to the importance.
-      max_difference: of two sub-networks to the masked file, as a share of the
-        class scores' scale.
-    """
-
-    path: str
-    bytes: int
-    quantization: str
-    channels: int
-    frozen: Mapping[str, int]
-    folds: tuple[str, ...]
-    score_loss: float
-    max_difference: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dataclasses.asdict(self)
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.path}: {self.bytes:,} bytes, {self.quantization}, "
-            f"{self.channels} channels that may go",
-            f"  sub-networks differ from the masked file by at most "
-            f"{self.max_difference:.1e}, scores from the importance by "
-            f"{self.score_loss:.1e}",
-        ]
-        if self.frozen:
-            count = sum(self.frozen.values())
-            names = ", ".join(self.frozen)
-            lines.append(f"  {count} channels always stay, at {names}")
-        return "\n".join(lines)
 
 
 def write_bundle(
@@ -119,139 +63,66 @@ def write_bundle(
     """
     path = Path(path)
     classes = _checked_classes(keras_model, importance, labels, class_outputs)
+    _check_encoding(encoding)
+    _check_path(path)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, path.name)
+        convert(
+            keras_model,
+            file,
+            labels=classes.labels,
+            quantization=quantization,
+            representative_images=representative_images,
+            mean=mean,
+            std=std,
+        )
+        float_file = file
+        if quantization != "float32":  # where the sites are found by values
+            float_file = Path(folder, "float.tflite")
+            convert(keras_model, float_file)
+        try:
+            draft = Draft(
+                keras_model,
+                importance,
+                file.read_bytes(),
+                float_file.read_bytes(),
+            )
+            file.write_bytes(draft.bundle(encoding, classes))
+            report = draft.report(path, file, quantization)
+        except ValueError as error:
+            raise ValueError(
+                f"write_bundle: model '{keras_model.name}': {error}."
+            ) from error
+        _check_difference(report, keras_model.name)
+        content = file.read_bytes()
+    write_atomically(path, lambda target: _write(target, content))
+    return report
+
+
+def _check_encoding(encoding: str) -> None:
     if encoding not in ENCODINGS:
         raise ValueError(
             f"encoding: got {encoding!r}, expected one of "
             f"{', '.join(ENCODINGS)}."
         )
+
+
+def _check_path(path: Path) -> None:
     if path.suffix != _SUFFIX:
         raise ValueError(
             f"path: got '{path}', expected a name that ends in '{_SUFFIX}'."
         )
     check_writable(path)
-    sites = sites_for(read_graph(keras_model), importance.channels)
-    importance.check_sites({x.name: x.channels for x in sites}, keras_model.name)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, path.name)
-        options = {
-            "quantization": quantization,
-            "representative_images": representative_images,
-            "mean": mean,
-            "std": std,
-        }
-        convert(keras_model, file, labels=classes.labels, **options)
-        float_file = file
-        if quantization != "float32":
-            float_file = Path(folder, "float.tflite")
-            convert(keras_model, float_file)
-        try:
-            find = _site_finder(keras_model, sites, float_file.read_bytes())
-            bundle = _Draft(file.read_bytes(), find, keras_model)
-            scores = store_scores(
-                importance,
-                bundle.planner.groups.entries,
-                bundle.planner.groups.widths,
-                encoding,
-            )
-            bundle.write(file, scores, encoding, classes, importance)
-            difference = bundle.difference(file, quantization)
-        except ValueError as error:
-            raise ValueError(
-                f"write_bundle: model '{keras_model.name}': {error}."
-            ) from error
-        _check_difference(difference, quantization, keras_model.name)
-        content = file.read_bytes()
-    write_atomically(path, lambda target: _write(target, content))
-    groups = bundle.planner.groups
-    return BundleReport(
-        path=str(path),
-        bytes=len(content),
-        quantization=quantization,
-        channels=sum(groups.widths),
-        frozen={
-            site: gates.count(None)
-            for site, gates in groups.entries.items()
-            if None in gates
-        },
-        folds=tuple(bundle.planner.constants),
-        score_loss=scores.loss,
-        max_difference=difference,
-    )
 
 
-class _Draft:
-    """A bundle that is being made of a converted file."""
-
-    def __init__(
-        self,
-        content: bytes,
-        find: PlaceSites,
-        model: keras.Model,
-    ) -> None:
-        self._content, self._model = content, model
-        images = random_images(model, 2)
-        file = FileModel(content)
-        if file.dtype(file.inputs[0]).kind in "iu":
-            generator = np.random.default_rng(0)
-            images = generator.integers(0, 128, images.shape)
-        self._images = images
-        self.planner = BundlePlanner(content, find, [images[:1], images[1:]])
-
-    def write(
-        self,
-        file: Path,
-        scores: Scores,
-        encoding: str,
-        classes: Classes,
-        importance: ChannelImportance,
-    ) -> None:
-        provenance = {
-            "package": VERSION,
-            "model": self._model.name,
-            "fingerprint": fingerprint(self._model),
-            "method": importance.method,
-            "config": dict(importance.config),
-            "score_loss": scores.loss,
-            "sites": self.planner.groups.entries,
-        }
-        file.write_bytes(
-            self.planner.write(scores, encoding, classes, provenance)
-        )
-
-    def difference(self, file: Path, quantization: str) -> float:
-        return check_bundle(
-            Bundle(file),
-            self._content,
-            self.planner.groups,
-            self._images,
-            plain=quantization == "float16",
-        )
-
-
-def _site_finder(
-    model: keras.Model, sites: Sequence[GateSite], float_content: bytes
-) -> PlaceSites:
-    """Finds the sites in the float32 file; gives what places them in another."""
-    file = FileModel(float_content)
-    made = find_sites(model, sites, file, label_channels(file))
-    shapes = [file.shape(x) for x in steps(file)]
-
-    def place(other: FileModel, labels: ChannelLabels) -> list[SitePlace]:
-        return place_sites(sites, made, shapes, other, labels)
-
-    return place
-
-
-def _check_difference(
-    difference: float, quantization: str, name: str
-) -> None:
-    allowed = 0.0 if quantization == "int8" else TOLERANCE
-    if not difference <= allowed:
+def _check_difference(report: BundleReport, name: str) -> None:
+    allowed = 0.0 if report.quantization == "int8" else TOLERANCE
+    if not report.max_difference <= allowed:
         raise ValueError(
             f"write_bundle: model '{name}': a sub-network differs from the "
-            f"masked network by {difference:.1e} of the scores' scale, at most "
-            f"{allowed:.0e} is allowed; nothing was written, convert the "
-            "network of each sub-task by itself."
+            f"masked network by {report.max_difference:.1e} of the scores' "
+            f"scale, at most {allowed:.0e} is allowed; nothing was written, "
+            "convert the network of each sub-task by itself."
         )
 
 

@@ -45,9 +45,7 @@ class SubTaskCache:
         stays even if it is larger.
     """
 
-    def __init__(
-        self, folder: str | os.PathLike[str], max_bytes: int
-    ) -> None:
+    def __init__(self, folder: str | os.PathLike[str], max_bytes: int) -> None:
         self._folder, self._max_bytes = Path(folder), max_bytes
 
     def get(self, request: str, make: Callable[[], bytes]) -> CachedModel:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ai_edge_litert.compiled_model import CompiledModel
+from ai_edge_litert.cpu_options import CpuOptions
+from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+from ai_edge_litert.options import Options
 
 from drnet_tflite.bundles.bundle import Bundle
 from drnet_tflite.bundles.errors import BundleError
@@ -84,7 +89,9 @@ class SubTaskRuntime:
                 round_to=round_to,
             )
 
-        request = repr((self.bundle.identity, list(classes), limits, rule, round_to))
+        request = repr(
+            (self.bundle.identity, list(classes), limits, rule, round_to)
+        )
         for attempt in range(_ATTEMPTS):
             cached = self._cache.get(request, extract)
             try:
@@ -121,33 +128,38 @@ class SubTaskModel:
         self.output: TensorInfo
         self.input, self.output = read_tensors(cached.path)
         if cached.weights.exists():
-            self._model = _compiled(cached.path, cached.weights, threads)
+            model = _compiled(cached.path, cached.weights, threads)
         else:
             # XNNPACK writes in place: under a name that no other process reads.
             with cache.written(cached.weights) as partial:
-                self._model = _compiled(cached.path, partial, threads)
-        self._inputs = self._model.create_input_buffers(0)
-        self._outputs = self._model.create_output_buffers(0)
+                model = _compiled(cached.path, partial, threads)
+        # What LiteRT holds, in one place: it logs lines when it lets it go.
+        with native_log_hidden():
+            inputs = model.create_input_buffers(0)
+            inputs[0].write(np.zeros(self.input.shape, self.input.dtype))
+            self._held = [model.create_output_buffers(0), inputs, model]
+        weakref.finalize(self, _release, self._held)
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Scores of images, one after the other; see `drnet_tflite.run`."""
         batch = fitting(np.asarray(images), self.input, self.path)
+        outputs, inputs, model = self._held
         size = int(np.prod(self.output.shape))
         scores = []
         for image in batch:
-            self._inputs[0].write(self.input.quantize(image[None]))
-            self._model.run_by_index(0, self._inputs, self._outputs)
-            found = self._outputs[0].read(size, np.dtype(self.output.dtype))
+            inputs[0].write(self.input.quantize(image[None]))
+            model.run_by_index(0, inputs, outputs)
+            found = outputs[0].read(size, np.dtype(self.output.dtype))
             scores.append(found.reshape(self.output.shape[1:]))
         return self.output.dequantize(np.stack(scores))
 
 
-def _compiled(path: Path, weights: Path, threads: int) -> Any:
-    from ai_edge_litert.compiled_model import CompiledModel
-    from ai_edge_litert.cpu_options import CpuOptions
-    from ai_edge_litert.hardware_accelerator import HardwareAccelerator
-    from ai_edge_litert.options import Options
+def _release(held: list[Any]) -> None:
+    with native_log_hidden():
+        held.clear()
 
+
+def _compiled(path: Path, weights: Path, threads: int) -> Any:
     options = Options(
         hardware_accelerators=HardwareAccelerator.CPU,
         cpu_options=CpuOptions(

@@ -77,29 +77,13 @@ def decode_plan(data: memoryview, position: int) -> Plan:
       BundleError: a rule of the format is broken.
     """
     reader = _Reader(data)
-    header = reader.u32s(8)
-    skeleton_bytes, _, end, _, encoding, groups, classes, outputs = header
+    skeleton_bytes, skeleton_crc, end, vectors_crc = reader.u32s(4)
+    encoding, groups, classes, outputs = reader.u32s(4)
     _require(skeleton_bytes <= end <= position, "parts of the file overlap")
     _require(encoding in (UINT8, FLOAT16), "unknown encoding of the scores")
     _require(min(groups, classes, outputs) > 0, "no groups, classes or outputs")
-    table = np.frombuffer(reader.take(8 * groups), "<u4,<f4")
-    widths, steps = table["f0"].tolist(), table["f1"]
-    _require(all(widths), "a group without channels")
-    _require(
-        bool((steps >= 0).all() and (255 * steps.astype(float)).max() < _FLOATS),
-        "a step below 0, or too great",
-    )
-    named = [reader.named() for _ in reader.counted(classes, 6)]
-    numbers, names = [x[0] for x in named], [x[1] for x in named]
-    _require(
-        len(set(names)) == len(names)
-        and not any(not x or "\n" in x or "\r" in x for x in names),
-        "a class name twice, or one that is not a line",
-    )
-    _require(
-        len(set(numbers)) == len(numbers) and max(numbers) < outputs,
-        "a class of no output, or of one that another has",
-    )
+    widths, steps = _groups(reader, groups)
+    names, numbers = _classes(reader, classes, outputs)
     scores = [_scores(reader, encoding, classes, width) for width in widths]
     sizes = [*widths, outputs]
     axes = tuple(reader.list(14, lambda: _axis(reader, sizes)))
@@ -114,9 +98,21 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     )
     _require(not reader.left, "bytes behind its end")
     return Plan(
-        *header[:5], outputs, steps, tuple(names), tuple(numbers),
-        scores, axes, patches, vectors, folds,
-    )  # fmt: skip
+        skeleton_bytes=skeleton_bytes,
+        skeleton_crc=skeleton_crc,
+        vectors_end=end,
+        vectors_crc=vectors_crc,
+        encoding=encoding,
+        outputs=outputs,
+        steps=steps,
+        class_names=names,
+        class_outputs=numbers,
+        scores=scores,
+        axes=axes,
+        patches=patches,
+        vectors=vectors,
+        folds=folds,
+    )
 
 
 class _Reader:
@@ -155,7 +151,40 @@ class _Reader:
         try:
             return number, str(self.take(length), "utf-8")
         except UnicodeDecodeError as error:
-            raise BundleError("its plan has a class name not in UTF-8") from error
+            raise BundleError(
+                "its plan has a class name not in UTF-8"
+            ) from error
+
+
+def _groups(reader: _Reader, count: int) -> tuple[list[int], np.ndarray]:
+    """Widths and steps."""
+    table = np.frombuffer(reader.take(8 * count), "<u4,<f4")
+    widths, steps = table["f0"].tolist(), table["f1"]
+    _require(all(widths), "a group without channels")
+    greatest = (255 * steps.astype(float)).max()
+    _require(
+        bool((steps >= 0).all() and greatest < _FLOATS),
+        "a step below 0, or too great",
+    )
+    return widths, steps
+
+
+def _classes(
+    reader: _Reader, count: int, outputs: int
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names and outputs."""
+    named = [reader.named() for _ in reader.counted(count, 6)]
+    numbers, names = zip(*named, strict=True)
+    lines = all(x and "\n" not in x and "\r" not in x for x in names)
+    _require(
+        lines and len(set(names)) == len(names),
+        "a class name twice, or one that is not a line",
+    )
+    _require(
+        len(set(numbers)) == len(numbers) and max(numbers) < outputs,
+        "a class of no output, or of one that another has",
+    )
+    return names, numbers
 
 
 def _scores(

@@ -140,11 +140,8 @@ def _greatest_count(
             return selection.parameters(plan)
         return sum(map(len, selection.kept))
 
-    allowed: float
-    if limit.max_parameters is not None:
-        what, allowed = "parameters", limit.max_parameters
-    else:
-        assert limit.kept_fraction is not None
+    what, allowed = "parameters", float(limit.max_parameters or 0)
+    if limit.kept_fraction is not None:
         what, allowed = "channels", limit.kept_fraction * sum(plan.widths)
     low, high = 0, most  # `low` fits, as far as it is known
     while low < high:
@@ -177,7 +174,8 @@ def _class_rows(plan: Plan, classes: Sequence[str]) -> list[int]:
             known = ", ".join(plan.class_names[:10])
             more = ", ..." if len(row_of) > 10 else ""
             raise BundleError(
-                f"extract: unknown class {name!r}, the bundle has {known}{more}."
+                f"extract: unknown class {name!r}, the bundle has "
+                f"{known}{more}."
             )
     if len(set(classes)) < len(classes):
         raise BundleError(

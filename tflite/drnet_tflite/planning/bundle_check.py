@@ -38,9 +38,7 @@ def random_selection(
     return Selection(names, chosen, tuple(kept))
 
 
-def masked_file(
-    content: bytes, groups: Groups, selection: Selection
-) -> bytes:
+def masked_file(content: bytes, groups: Groups, selection: Selection) -> bytes:
     """The full file with the other channels silenced: the reference.
 
     Args:

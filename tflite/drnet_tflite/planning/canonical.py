@@ -44,9 +44,7 @@ class CanonicalFile:
       ValueError: it would be 2 GiB or more.
     """
 
-    def __init__(
-        self, file: FileModel, vectors: Sequence[MovedVector]
-    ) -> None:
+    def __init__(self, file: FileModel, vectors: Sequence[MovedVector]) -> None:
         skeleton = bytearray(_packed_without(file, vectors))
         skeleton += bytes(-len(skeleton) % ALIGNMENT)
         self._root = schema.Model.GetRootAs(skeleton, 0)
@@ -92,9 +90,7 @@ class CanonicalFile:
         return _field(tensor.Quantization(), f"quantization.{vector.part}")
 
 
-def _packed_without(
-    file: FileModel, vectors: Sequence[MovedVector]
-) -> bytes:
+def _packed_without(file: FileModel, vectors: Sequence[MovedVector]) -> bytes:
     """The file with something short in the place of every vector."""
     for tensor in file.tensors:
         if tensor.quantization is not None:  # ranges that nobody reads

@@ -67,8 +67,8 @@ class FileModel:
             raise ValueError(
                 f"the file has {len(self.model.subgraphs)} graphs, expected one"
             )
-        (self._graph,) = self.model.subgraphs
-        self.tensors: list[Any] = self._graph.tensors
+        (self.graph,) = self.model.subgraphs
+        self.tensors: list[Any] = self.graph.tensors
         self._separate()
         kinds = [_kind(x) for x in self.model.operatorCodes]
         self.operators = [
@@ -79,22 +79,22 @@ class FileModel:
                 tuple(map(int, x.outputs)),
                 x.builtinOptions,
             )
-            for x in self._graph.operators
+            for x in self.graph.operators
         ]
 
     @property
     def inputs(self) -> list[int]:
         """Numbers of the graph's inputs."""
-        return [int(x) for x in self._graph.inputs]
+        return [int(x) for x in self.graph.inputs]
 
     @property
     def outputs(self) -> list[int]:
         """Numbers of the graph's outputs."""
-        return [int(x) for x in self._graph.outputs]
+        return [int(x) for x in self.graph.outputs]
 
     def set_outputs(self, tensors: Sequence[int]) -> None:
         """Makes other tensors the graph's outputs."""
-        self._graph.outputs = np.array(tensors, np.int32)
+        self.graph.outputs = np.array(tensors, np.int32)
 
     def name(self, tensor: int) -> str:
         """A tensor's name, the first of those that were fused."""
@@ -153,114 +153,11 @@ class FileModel:
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
-    def add_bias(self, reader: str, weights: int, source: int) -> int:
-        """Gives a convolution or dense layer that has no biases zeros.
-
-        Args:
-          reader: its name.
-          weights, source: tensors that it reads.
-
-        Returns:
-          The new tensor.
-        """
-        count = self.shape(weights)[0]
-        tensor, buffer = schema.TensorT(), schema.BufferT()
-        tensor.name, tensor.shape = f"{reader}/bias".encode(), np.int32([count])
-        self.model.buffers.append(buffer)
-        tensor.buffer = len(self.model.buffers) - 1
-        self.tensors.append(tensor)
-        number = len(self.tensors) - 1
-        whole = self.dtype(source).kind == "i"
-        self.set_values(number, np.zeros(count, "int32" if whole else "float32"))
-        if whole:
-            scales = np.array(self.tensors[weights].quantization.scale)
-            scales = scales * self.tensors[source].quantization.scale[0]
-            tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale = scales.astype(np.float32)
-            tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
-        for place, operator in enumerate(self.operators):
-            if operator.name == reader:
-                inputs = (*operator.inputs[:2], number)
-                self.operators[place] = dataclasses.replace(
-                    operator, inputs=inputs
-                )
-                self._graph.operators[place].inputs = np.array(inputs, np.int32)
-        return number
-
-    def multiply(self, tensor: int, mask: np.ndarray) -> int:
-        """Puts a multiplication with 0 and 1 behind a tensor.
-
-        Args:
-          tensor: a computed one.
-          mask: `(C,)` bool.
-
-        Returns:
-          The product, which all operators read instead.
-        """
-        old = self.tensors[tensor]
-        product, factor = copy.copy(old), copy.copy(old)
-        buffer = schema.BufferT()
-        self.model.buffers.append(buffer)
-        product.buffer, factor.buffer = 0, len(self.model.buffers) - 1
-        product.name = factor.name = old.name + b"/mask"
-        factor.shape, factor.shapeSignature = np.int32([len(mask)]), None
-        self.tensors += [product, factor]
-        number = len(self.tensors) - 2
-        one = 1
-        if self.dtype(tensor).kind == "i":
-            one = 127
-            factor.quantization = schema.QuantizationParametersT()
-            factor.quantization.scale = np.float32([1 / 127])
-            factor.quantization.zeroPoint = np.int64([0])
-        values = (mask * one).astype(self.dtype(tensor))
-        self.set_values(number + 1, values)
-        self._put_behind(tensor, number, number + 1)
-        return number
-
-    def _put_behind(self, tensor: int, product: int, factor: int) -> None:
-        """Adds the MUL, and lets the others read its product."""
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = (
-            schema.BuiltinOperator.MUL
-        )
-        code.version = 2  # the first that takes int8
-        self.model.operatorCodes.append(code)
-        added = schema.OperatorT()
-        added.opcodeIndex = len(self.model.operatorCodes) - 1
-        added.inputs = np.array([tensor, factor], np.int32)
-        added.outputs = np.array([product], np.int32)
-        added.builtinOptionsType = schema.BuiltinOptions.MulOptions
-        added.builtinOptions = schema.MulOptionsT()
-        place = 0
-        for number, operator in enumerate(self._graph.operators):
-            if tensor in operator.outputs:
-                place = number + 1
-            operator.inputs = np.where(
-                operator.inputs == tensor, product, operator.inputs
-            ).astype(np.int32)
-        self._graph.operators.insert(place, added)
-
-    def make_constant(self, tensor: int, values: np.ndarray) -> None:
-        """Turns what an operator computes from constants into a constant."""
-        buffer = schema.BufferT()
-        self.model.buffers.append(buffer)
-        self.tensors[tensor].buffer = len(self.model.buffers) - 1
-        self.set_values(tensor, values)
-        keep = [
-            (x, y)
-            for x, y in zip(
-                self._graph.operators, self.operators, strict=True
-            )
-            if tensor not in y.outputs
-        ]
-        self._graph.operators = [x for x, _ in keep]
-        self.operators = [y for _, y in keep]
-
     def _separate(self) -> None:
         """Copies what several operators, or tensors, share."""
         self._separate_decoded()
         seen: set[int] = set()
-        for operator in self._graph.operators:
+        for operator in self.graph.operators:
             # The packer writes whatever integers it is given.
             inputs = np.array(operator.inputs, np.int32)
             for place, tensor in enumerate(inputs.tolist()):
@@ -289,17 +186,16 @@ class FileModel:
             if buffer.data is not None:
                 buffer.data = np.array(buffer.data, np.uint8)
 
-
     def _separate_decoded(self) -> None:
         """Copies operators that decode a constant for several others."""
         operators = []
-        for operator in self._graph.operators:
+        for operator in self.graph.operators:
             operators.append(operator)
             (source, *rest), targets = operator.inputs, operator.outputs
             if rest or not self.is_constant(source):
                 continue
             readers = [
-                x for x in self._graph.operators if targets[0] in x.inputs
+                x for x in self.graph.operators if targets[0] in x.inputs
             ]
             for reader in readers[1:]:
                 again = copy.copy(operator)
@@ -310,7 +206,7 @@ class FileModel:
                     reader.inputs == targets[0], number, reader.inputs
                 )
                 operators.append(again)
-        self._graph.operators = operators
+        self.graph.operators = operators
 
 
 def _kind(code: Any) -> str:

@@ -88,8 +88,10 @@ class Groups:
         for root in self._roots_of([atoms]):
             group, place = self._where.get(root, (FIXED, 0))
             last = found[-1] if found else None
-            if last and last[0] == group and (
-                group == FIXED or last[1] + last[2] == place
+            if (
+                last
+                and last[0] == group
+                and (group == FIXED or last[1] + last[2] == place)
             ):
                 last[2] += 1
             else:

@@ -70,9 +70,7 @@ class Layout:
             {*labels.last, *(tensor for tensor, _ in labels.others)}
         )
         self.vectors = [
-            vector
-            for tensor in labelled
-            for vector in self._vectors_of(tensor)
+            vector for tensor in labelled for vector in self._vectors_of(tensor)
         ]
         self.numbers = [
             number for tensor in labelled for number in self._shape_of(tensor)

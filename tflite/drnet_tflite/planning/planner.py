@@ -24,6 +24,7 @@ from drnet_tflite.bundles.plan import (
 from drnet_tflite.planning.canonical import CanonicalFile
 from drnet_tflite.planning.channel_labels import ChannelLabels
 from drnet_tflite.planning.file_model import FileModel
+from drnet_tflite.planning.graph_edits import add_bias, make_constant
 from drnet_tflite.planning.groups import Groups, SitePlace
 from drnet_tflite.planning.layout import BUFFER, Layout, MovedVector
 from drnet_tflite.planning.operator_rules import label_channels
@@ -150,7 +151,7 @@ class BundlePlanner:
             reader = self.labels.readers[name]
             bias = reader.bias
             if bias < 0:
-                bias = self._file.add_bias(name, reader.weights, reader.source)
+                bias = add_bias(self._file, name, reader.weights, reader.source)
                 self.labels.last[bias] = self.labels.others[reader.weights, 0]
                 self.labels.readers[name] = dataclasses.replace(
                     reader, bias=bias
@@ -158,7 +159,7 @@ class BundlePlanner:
             stored = self.labels.stored.pop(bias, None)
             if stored is not None:
                 values = self._file.values(stored).astype(np.float32)
-                self._file.make_constant(bias, values)
+                make_constant(self._file, bias, values)
                 self.labels.last.pop(stored, None)
 
     def _folds(
@@ -174,7 +175,9 @@ class BundlePlanner:
             reader = self.labels.readers[name]
             weights = self.labels.stored.get(reader.weights, reader.weights)
             folds.append(
-                Fold(number[reader.bias], number[weights], kinds[name], constants)
+                Fold(
+                    number[reader.bias], number[weights], kinds[name], constants
+                )
             )
         return folds
 

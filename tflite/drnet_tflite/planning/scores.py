@@ -34,7 +34,7 @@ def store_scores(
     widths: Sequence[int],
     encoding: str,
 ) -> Scores:
-    """Stores importances by group; channels that go together share the greatest.
+    """Stores importances by group; tied channels share the greatest.
 
     A score above 0 stays above 0: in uint8 it is at least one step, in float16
     at least the smallest number.
@@ -67,9 +67,9 @@ def store_scores(
     else:
         steps = np.array([x.max() / 255 for x in scores], np.float32)
         stored = [
-            np.where(x > 0, np.clip(np.rint(x / (step or 1)), 1, 255), 0).astype(
-                np.uint8
-            )
+            np.where(
+                x > 0, np.clip(np.rint(x / (step or 1)), 1, 255), 0
+            ).astype(np.uint8)
             for x, step in zip(scores, steps, strict=True)
         ]
         read = [x * step for x, step in zip(stored, steps, strict=True)]

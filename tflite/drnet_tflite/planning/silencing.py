@@ -13,6 +13,7 @@ from drnet_tflite.bundles.plan import (
 )
 from drnet_tflite.planning.channel_labels import ChannelLabels, Reader
 from drnet_tflite.planning.file_model import FileModel
+from drnet_tflite.planning.graph_edits import multiply
 from drnet_tflite.planning.groups import Groups
 from drnet_tflite.planning.intermediate import values_of
 from drnet_tflite.planning.silent_flow import VARIES, follow_silent
@@ -38,7 +39,7 @@ def silence(
       By site's tensor the one with its masked values.
     """
     return {
-        tensor: file.multiply(tensor, groups.kept(atoms, keep))
+        tensor: multiply(file, tensor, groups.kept(atoms, keep))
         for tensor, atoms in {x.tensor: x.atoms for x in groups.places}.items()
     }
 

@@ -23,7 +23,6 @@ def find_sites(
     model: keras.Model,
     sites: Sequence[GateSite],
     file: FileModel,
-    labels: ChannelLabels,
 ) -> dict[tuple[str, int], int]:
     """Finds where the sites are, by their values on a random image.
 
@@ -33,7 +32,6 @@ def find_sites(
       model: the Keras model.
       sites: of the model.
       file: its float32 file.
-      labels: of the file.
 
     Returns:
       By site and number of its place the step (see `steps`) that makes it.
@@ -48,20 +46,20 @@ def find_sites(
     candidates: dict[tuple[int, ...], list[int]] = {}
     for tensor in steps(file):
         candidates.setdefault(file.shape(tensor), []).append(tensor)
-    step_of = {x: number for number, x in enumerate(steps(file))}
+    step_of = {x: step for step, x in enumerate(steps(file))}
     made: dict[tuple[str, int], int] = {}
     for site in sites:
         for number, place in enumerate(site.places):
             values = expected[place.tensor]
             near = candidates.get(values.shape, [])
-            tensor = _nearest(values, near, found)
-            if tensor is None or place.axis not in (-1, values.ndim - 1):
+            nearest = _nearest(values, near, found)
+            if nearest is None or place.axis not in (-1, values.ndim - 1):
                 raise ValueError(
                     f"site '{site.name}' is nowhere in the file; leave it out "
                     "of the importance, or convert the network of each "
                     "sub-task by itself"
                 )
-            made[site.name, number] = step_of[tensor]
+            made[site.name, number] = step_of[nearest]
     return made
 
 
