@@ -6,11 +6,10 @@ import itertools
 import math
 import struct
 import zlib
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import numpy as np
 
+from drnet_tflite.bundles.byte_reader import ByteReader, require
 from drnet_tflite.bundles.errors import BundleError
 from drnet_tflite.bundles.plan import (
     FIXED,
@@ -29,7 +28,6 @@ from drnet_tflite.bundles.plan import (
     Vector,
 )
 
-_T = TypeVar("_T")
 _FLOATS = float(np.finfo(np.float32).max)
 
 
@@ -76,12 +74,12 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     Raises:
       BundleError: a rule of the format is broken.
     """
-    reader = _Reader(data)
+    reader = ByteReader(data)
     skeleton_bytes, skeleton_crc, end, vectors_crc = reader.u32s(4)
     encoding, groups, classes, outputs = reader.u32s(4)
-    _require(skeleton_bytes <= end <= position, "parts of the file overlap")
-    _require(encoding in (UINT8, FLOAT16), "unknown encoding of the scores")
-    _require(min(groups, classes, outputs) > 0, "no groups, classes or outputs")
+    require(skeleton_bytes <= end <= position, "parts of the file overlap")
+    require(encoding in (UINT8, FLOAT16), "unknown encoding of the scores")
+    require(min(groups, classes, outputs) > 0, "no groups, classes or outputs")
     widths, steps = _groups(reader, groups)
     names, numbers = _classes(reader, classes, outputs)
     scores = [_scores(reader, encoding, classes, width) for width in widths]
@@ -91,12 +89,12 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     vectors = tuple(reader.list(15, lambda: _vector(reader, axes)))
     _check_vectors(vectors, axes, skeleton_bytes, end)
     folds = tuple(reader.list(9, lambda: _fold(reader, vectors, axes)))
-    _require(
+    require(
         len({x.biases for x in folds}) == len(folds)
         and len({x.weights for x in folds}) == len(folds),
         "vectors folded twice",
     )
-    _require(not reader.left, "bytes behind its end")
+    require(not reader.left, "bytes behind its end")
     return Plan(
         skeleton_bytes=skeleton_bytes,
         skeleton_crc=skeleton_crc,
@@ -115,54 +113,13 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     )
 
 
-class _Reader:
-    """Takes bytes from the front; never more than there are."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data, self._next = data, 0
-
-    @property
-    def left(self) -> int:
-        return len(self._data) - self._next
-
-    def take(self, count: int) -> memoryview:
-        _require(count <= self.left, "cut short")
-        self._next += count
-        return self._data[self._next - count : self._next]
-
-    def unpack(self, form: str) -> tuple[Any, ...]:
-        return struct.unpack(form, self.take(struct.calcsize(form)))
-
-    def u32s(self, count: int) -> tuple[int, ...]:
-        return self.unpack(f"<{count}I")
-
-    def counted(self, count: int, least_bytes: int) -> range:
-        """Numbers below a count, of things of which each takes some bytes."""
-        _require(count * least_bytes <= self.left, "cut short")
-        return range(count)
-
-    def list(self, least_bytes: int, read: Callable[[], _T]) -> list[_T]:
-        """A count and as many things."""
-        (count,) = self.u32s(1)
-        return [read() for _ in self.counted(count, least_bytes)]
-
-    def named(self) -> tuple[int, str]:
-        number, length = self.unpack("<IH")
-        try:
-            return number, str(self.take(length), "utf-8")
-        except UnicodeDecodeError as error:
-            raise BundleError(
-                "its plan has a class name not in UTF-8"
-            ) from error
-
-
-def _groups(reader: _Reader, count: int) -> tuple[list[int], np.ndarray]:
+def _groups(reader: ByteReader, count: int) -> tuple[list[int], np.ndarray]:
     """Widths and steps."""
     table = np.frombuffer(reader.take(8 * count), "<u4,<f4")
     widths, steps = table["f0"].tolist(), table["f1"]
-    _require(all(widths), "a group without channels")
+    require(all(widths), "a group without channels")
     greatest = (255 * steps.astype(float)).max()
-    _require(
+    require(
         bool((steps >= 0).all() and greatest < _FLOATS),
         "a step below 0, or too great",
     )
@@ -170,17 +127,17 @@ def _groups(reader: _Reader, count: int) -> tuple[list[int], np.ndarray]:
 
 
 def _classes(
-    reader: _Reader, count: int, outputs: int
+    reader: ByteReader, count: int, outputs: int
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Names and outputs."""
     named = [reader.named() for _ in reader.counted(count, 6)]
     numbers, names = zip(*named, strict=True)
     lines = all(x and "\n" not in x and "\r" not in x for x in names)
-    _require(
+    require(
         lines and len(set(names)) == len(names),
         "a class name twice, or one that is not a line",
     )
-    _require(
+    require(
         len(set(numbers)) == len(numbers) and max(numbers) < outputs,
         "a class of no output, or of one that another has",
     )
@@ -188,66 +145,66 @@ def _classes(
 
 
 def _scores(
-    reader: _Reader, encoding: int, classes: int, width: int
+    reader: ByteReader, encoding: int, classes: int, width: int
 ) -> np.ndarray:
     if encoding == UINT8:
         raw = np.frombuffer(reader.take(classes * width), "u1")
     else:
         raw = np.frombuffer(reader.take(2 * classes * width), "<f2")
         # The bits of halves that are finite and not below 0.
-        _require(
+        require(
             not raw.size or int(raw.view("<u2").max()) < 0x7C00,
             "a score that is below 0 or not finite",
         )
     return raw.reshape(classes, width)
 
 
-def _axis(reader: _Reader, sizes: list[int]) -> Axis:
+def _axis(reader: ByteReader, sizes: list[int]) -> Axis:
     (count,) = reader.unpack("<H")
-    _require(count > 0, "an axis without segments")
+    require(count > 0, "an axis without segments")
     axis = tuple(Segment(*reader.u32s(3)) for _ in reader.counted(count, 12))
     for segment in axis:
-        _require(segment.length > 0, "an empty segment")
+        require(segment.length > 0, "an empty segment")
         if segment.group == FIXED:
-            _require(segment.start == 0, "a fixed segment that starts late")
+            require(segment.start == 0, "a fixed segment that starts late")
             continue
-        _require(segment.group < len(sizes), "a segment of an unknown group")
+        require(segment.group < len(sizes), "a segment of an unknown group")
         size = sizes[segment.group]
-        _require(
+        require(
             segment.start + segment.length <= size, "a segment past its group"
         )
         if segment.group == len(sizes) - 1:
-            _require(segment.length == size, "a part of the outputs")
+            require(segment.length == size, "a part of the outputs")
     return axis
 
 
 def _patches(
-    reader: _Reader, skeleton_bytes: int, axes: tuple[Axis, ...]
+    reader: ByteReader, skeleton_bytes: int, axes: tuple[Axis, ...]
 ) -> np.ndarray:
     (count,) = reader.u32s(1)
     table = np.frombuffer(reader.take(12 * count), "<u4").reshape(-1, 3)
     patches = table.astype(np.int64)
     positions = patches[:, 0]
-    _require(
+    require(
         bool((positions <= skeleton_bytes - 4).all())
         and not (positions % 4).any()
         and bool((patches[:, 2] < len(axes)).all()),
         "a number to patch outside of the skeleton",
     )
     lengths = np.array([sum(x.length for x in axis) for axis in axes] or [0])
-    _require(
+    require(
         bool((patches[:, 1] * lengths[patches[:, 2]] < 1 << 31).all()),
         "a number to patch that is too great",
     )
     return patches
 
 
-def _vector(reader: _Reader, axes: tuple[Axis, ...]) -> Vector:
+def _vector(reader: ByteReader, axes: tuple[Axis, ...]) -> Vector:
     field, data, size, flags, dimensions = reader.unpack("<IIBBB")
-    _require(size in (1, 2, 4, 8) and flags < 4, "a vector of unknown form")
-    _require(1 <= dimensions <= MAX_DIMENSIONS, "a vector of unknown form")
+    require(size in (1, 2, 4, 8) and flags < 4, "a vector of unknown form")
+    require(1 <= dimensions <= MAX_DIMENSIONS, "a vector of unknown form")
     numbers = reader.u32s(dimensions)
-    _require(max(numbers) < len(axes), "a vector along an unknown axis")
+    require(max(numbers) < len(axes), "a vector along an unknown axis")
     return Vector(field, data, size, bool(flags & 1), bool(flags & 2), numbers)
 
 
@@ -260,31 +217,31 @@ def _check_vectors(
     lengths = [sum(x.length for x in axis) for axis in axes]
     last = skeleton_bytes
     for vector in vectors:
-        _require(
+        require(
             vector.field <= skeleton_bytes - 4 and vector.field % 4 == 0,
             "a vector that hangs nowhere",
         )
-        _require(
+        require(
             vector.data >= last + 4 and vector.data % 16 == 0,
             "vectors that overlap",
         )
         elements = math.prod(lengths[x] for x in vector.axes)
         last = vector.data + elements * vector.element_bytes
-        _require(last <= end, "a vector past the end")
+        require(last <= end, "a vector past the end")
     fields = [x.field for x in vectors]
-    _require(len(set(fields)) == len(fields), "two vectors in one place")
+    require(len(set(fields)) == len(fields), "two vectors in one place")
 
 
 def _fold(
-    reader: _Reader, vectors: tuple[Vector, ...], axes: tuple[Axis, ...]
+    reader: ByteReader, vectors: tuple[Vector, ...], axes: tuple[Axis, ...]
 ) -> Fold:
     biases, weights, kind = reader.unpack("<IIB")
-    _require(max(biases, weights) < len(vectors), "a fold of unknown vectors")
-    _require(kind <= INT8_WEIGHTS, "a fold of unknown form")
+    require(max(biases, weights) < len(vectors), "a fold of unknown vectors")
+    require(kind <= INT8_WEIGHTS, "a fold of unknown form")
     b, w = vectors[biases], vectors[weights]
     size = {HALF_WEIGHTS: 2, INT8_WEIGHTS: 1}.get(kind, 4)
     between = itertools.chain(*(axes[x] for x in w.axes[1:-1]))
-    _require(
+    require(
         len(b.axes) == 1
         and len(w.axes) > 1
         and b.axes[0] == w.axes[0]
@@ -295,10 +252,5 @@ def _fold(
     length = sum(x.length for x in axes[w.axes[-1]])
     dtype = "<i4" if kind == INT8_WEIGHTS else "<f4"
     constants = np.frombuffer(reader.take(4 * length), dtype)
-    _require(bool(np.isfinite(constants).all()), "a constant is not finite")
+    require(bool(np.isfinite(constants).all()), "a constant is not finite")
     return Fold(biases, weights, kind, constants)
-
-
-def _require(holds: bool, broken: str) -> None:
-    if not holds:
-        raise BundleError(f"its plan is damaged: {broken}")
