@@ -43,9 +43,8 @@ def page(records: list[dict[str, Any]]) -> str:
         for found in record["formats"]:
             row = {"network": record["network"], "format": found["format"]}
             if "refused" in found:
-                rows.append(
-                    dict.fromkeys(_KEYS) | row | {"verdict": found["refused"]}
-                )
+                row["verdict"] = found["refused"]
+                rows.append(dict.fromkeys(_KEYS) | row)
                 continue
             rows.append(
                 row
@@ -67,8 +66,8 @@ def page(records: list[dict[str, Any]]) -> str:
         "Networks of `keras.applications` have random weights and norms; those "
         "in small letters are trained. *To the masked file*: the greatest "
         "difference of sub-networks to the full file with the same channels "
-        "silenced, before the softmax, as a share of the scores' scale; of int8 "
-        "files all integers are the same if it is 0. *To masked Keras*: the "
-        "same to the masked Keras model, of which float16 and int8 files "
+        "silenced, before the softmax, as a share of the scores' scale; of "
+        "int8 files all integers are the same if it is 0. *To masked Keras*: "
+        "the same to the masked Keras model, of which float16 and int8 files "
         "differ by their number format.\n\n" + markdown(rows, _COLUMNS) + "\n"
     )

@@ -21,7 +21,7 @@ Takes seconds for networks of a few million parameters.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import data_flags
 import running
@@ -74,7 +74,7 @@ def main() -> None:
         labels=labels,
         quantization=_QUANTIZATION.value,
         representative_images=_images(model, labels),
-        **_normalisation(),
+        **data_flags.normalisation(),
     )
     settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
     write_json(summary, {"settings": settings, "report": report.as_dict()})
@@ -92,16 +92,6 @@ def _images(model: keras.Model, labels: list[str] | None) -> np.ndarray | None:
     return sample(
         images, labels or names, names, _IMAGES.value, seed=_SEED.value
     ).images
-
-
-def _normalisation() -> dict[str, Any]:
-    """What the file tells about its preprocessing: what was said of it."""
-    from drnet_tf.preprocessing import parse_preprocessing
-
-    if not flags.FLAGS["preprocessing"].present:
-        return {}
-    preprocessing = parse_preprocessing(flags.FLAGS.preprocessing)
-    return {"mean": preprocessing.mean, "std": preprocessing.std}
 
 
 def _read_labels(text: str | None) -> list[str] | None:

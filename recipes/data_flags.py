@@ -35,6 +35,16 @@ def settings() -> dict[str, str | None]:
     return {f.name: f.value for f in (_DATA, _DATA_DIR, _PREPROCESSING)}
 
 
+def normalisation() -> dict[str, Any]:
+    """What a `.tflite` file tells of its preprocessing: what was said of it."""
+    from drnet_tf.preprocessing import parse_preprocessing
+
+    if not flags.FLAGS["preprocessing"].present:
+        return {}
+    preprocessing = parse_preprocessing(flags.FLAGS.preprocessing)
+    return {"mean": preprocessing.mean, "std": preprocessing.std}
+
+
 def load(
     model: keras.Model,
     split: str,

@@ -19,7 +19,7 @@ _FAILED = 2
 _INTERRUPTED = 130  # What shells give a program stopped by Ctrl-C.
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], *, tensorflow: bool = True) -> None:
     """Parses the flags, runs `main` and exits.
 
     The exit code is 0 when `main` returns; 2 after a ValueError, TypeError or
@@ -29,11 +29,14 @@ def run(main: Callable[[], None]) -> None:
 
     Args:
       main: the recipe; reads its settings from absl flags.
+      tensorflow: whether it needs TensorFlow, which takes seconds to load.
     """
-    app.run(lambda argv: _guarded(main, argv[1:]))
+    app.run(lambda argv: _guarded(main, argv[1:], tensorflow))
 
 
-def _guarded(main: Callable[[], None], arguments: list[str]) -> int:
+def _guarded(
+    main: Callable[[], None], arguments: list[str], tensorflow: bool
+) -> int:
     if not flags.FLAGS["verbosity"].present:  # absl has set it to INFO
         # TFDS tells at length what it reads.
         logging.set_verbosity(logging.WARNING)
@@ -43,7 +46,8 @@ def _guarded(main: Callable[[], None], arguments: list[str]) -> int:
                 f"got the argument '{arguments[0]}', expected flags only; "
                 "--help lists them."
             )
-        _load_tensorflow()
+        if tensorflow:
+            _load_tensorflow()
         main()
     except (ValueError, TypeError, OSError) as error:
         logging.debug("Where it happened:", exc_info=True)

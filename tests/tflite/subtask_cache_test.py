@@ -8,6 +8,7 @@ import time
 
 import pytest
 from drnet_tflite.bundles.errors import BundleError
+from drnet_tflite.bundles.whole_files import written_whole
 from drnet_tflite.subtask_cache import SubTaskCache
 
 
@@ -72,7 +73,7 @@ def test_what_fails_leaves_no_part(tmp_path):
         cache.get("a", lambda: b"x" * (1 // 0))
     cached = cache.get("a", made(10))
     with pytest.raises(BundleError, match="No space left"):
-        with cache.written(cached.weights) as partial:
+        with written_whole(cached.weights) as partial:
             partial.write_bytes(b"half")
             raise OSError(28, "No space left on device")
     assert names(tmp_path) == [".tflite"]

@@ -6,14 +6,13 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from drnet_tflite.bundles.errors import BundleError
+from drnet_tflite.bundles.whole_files import PARTIAL, written_whole
 
-_MODEL, _WEIGHTS, _PARTIAL = ".tflite", ".xnnpack_cache", ".partial"
+_MODEL, _WEIGHTS = ".tflite", ".xnnpack_cache"
 _HASH = 64  # hex digits
 _LEFTOVER_SECONDS = 3600
 
@@ -65,7 +64,7 @@ class SubTaskCache:
             self._trim(self._max_bytes - len(content), key)
             digest = hashlib.sha256(content).hexdigest()
             path = self._folder / f"{key}-{digest}{_MODEL}"
-            with self.written(path) as partial:
+            with written_whole(path) as partial:
                 partial.write_bytes(content)
         else:
             # Fails in a folder that is read-only: nothing is removed there.
@@ -73,35 +72,6 @@ class SubTaskCache:
                 os.utime(path)
             self._trim(self._max_bytes, key)
         return CachedModel(path, _weights_of(path))
-
-    @contextlib.contextmanager
-    def written(self, path: Path) -> Iterator[Path]:
-        """A name to write to; it becomes `path` when all is well.
-
-        Raises:
-          BundleError: the folder cannot be written.
-        """
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(_PARTIAL, dir=self._folder)
-            os.close(handle)
-        except OSError as error:
-            raise self._not_writable(error) from error
-        try:
-            yield Path(name)
-            if os.path.getsize(name):
-                os.replace(name, path)
-        except OSError as error:
-            raise self._not_writable(error) from error
-        finally:
-            Path(name).unlink(missing_ok=True)
-
-    def _not_writable(self, error: OSError) -> BundleError:
-        return BundleError(
-            f"Cache '{self._folder}': cannot be written "
-            f"({error.strerror or error}); free some space or choose another "
-            "folder."
-        )
 
     def _files(self) -> list[Path]:
         try:
@@ -120,7 +90,7 @@ class SubTaskCache:
         weights = {_weights_of(x) for x in models}
         for file in files:
             orphan = file.suffix == _WEIGHTS and file not in weights
-            if (orphan or file.suffix == _PARTIAL) and _is_old(file):
+            if (orphan or file.suffix == PARTIAL) and _is_old(file):
                 _remove(file)
         models.sort(key=_used)
         size = sum(_bytes(x) + _bytes(_weights_of(x)) for x in models)

@@ -16,6 +16,7 @@ from ai_edge_litert.options import Options
 
 from drnet_tflite.bundles.bundle import Bundle
 from drnet_tflite.bundles.errors import BundleError
+from drnet_tflite.bundles.whole_files import written_whole
 from drnet_tflite.loaded_model import TensorInfo, check_count, read_tensors
 from drnet_tflite.native_log import native_log_hidden
 from drnet_tflite.runtime import fitting
@@ -95,9 +96,7 @@ class SubTaskRuntime:
         for attempt in range(_ATTEMPTS):
             cached = self._cache.get(request, extract)
             try:
-                return SubTaskModel(
-                    cached, tuple(classes), self._cache, self._threads
-                )
+                return SubTaskModel(cached, tuple(classes), self._threads)
             except FileNotFoundError:
                 if attempt == _ATTEMPTS - 1:
                     raise BundleError(
@@ -120,7 +119,6 @@ class SubTaskModel:
         self,
         cached: CachedModel,
         labels: tuple[str, ...],
-        cache: SubTaskCache,
         threads: int,
     ) -> None:
         self.path, self.labels = cached.path, labels
@@ -131,7 +129,7 @@ class SubTaskModel:
             model = _compiled(cached.path, cached.weights, threads)
         else:
             # XNNPACK writes in place: under a name that no other process reads.
-            with cache.written(cached.weights) as partial:
+            with written_whole(cached.weights) as partial:
                 model = _compiled(cached.path, partial, threads)
         # What LiteRT holds, in one place: it logs lines when it lets it go.
         with native_log_hidden():
