@@ -1,0 +1,309 @@
+"""What a bundle's sub-networks cost on this machine's CPU.
+
+Files of one network: the full one; its head cut to the classes; sub-networks at
+several `--fractions` of the channels; and, with `--tfmot`, the same network
+with as large a share of its weights set to 0 by tensorflow-model-optimization,
+which stores and computes them all the same. Of each: bytes, MACs, milliseconds
+to load and for the first image, and the median of further ones with one and
+with two threads, all files in turn, so that whatever else the machine does
+slows all alike. `speedup_of_macs` is the speed-up against the full network,
+divided by the ratio of MACs.
+
+Then the way from class names to the first answer: out of the bundle (cut, load,
+first run; cold, and again from the cache) and by Keras (prune, convert, load,
+first run).
+
+Reads: `--model` and `--civ` (without: random importances). Writes: `--output`,
+a JSON; prints the same as tables.
+
+Example: python benchmarks/tflite.py --model=vgg16.keras \
+  --civ=vgg16_civ.safetensors --classes=cat,dog --output=vgg16_tflite.json
+
+Takes a minute or two for VGG16 on 2 cores; leave the machine alone meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import app, flags
+
+if TYPE_CHECKING:
+    import keras
+    from drnet_tflite.bundles.bundle import Bundle
+
+    from drnet_tf.importance import ChannelImportance
+
+_ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(_ROOT), str(_ROOT / "tflite")]  # runs uninstalled, too
+
+_MODEL = flags.DEFINE_string("model", None, "A .keras file.", required=True)
+_CIV = flags.DEFINE_string("civ", None, "Its CIVs.")
+_CLASSES = flags.DEFINE_list("classes", None, "Default: the first two.")
+_FRACTIONS = flags.DEFINE_list("fractions", ["0.5", "0.33"], "Of channels.")
+_RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
+_ROUNDS = flags.DEFINE_integer("rounds", 60, "Timed runs of each file.", 3)
+_TFMOT = flags.DEFINE_bool("tfmot", False, "Needs the extra `tfmot`.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of random importances and images.")
+_OUTPUT = flags.DEFINE_string("output", None, "The .json file to write.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    import drnet_tflite
+    import keras
+
+    from drnet_tf.artifacts import check_writable, write_json
+
+    if _OUTPUT.value:
+        check_writable(_OUTPUT.value)
+    model = keras.models.load_model(_MODEL.value, compile=False)
+    importance = _importance(model)
+    classes = _CLASSES.value or list(importance.class_names[:2])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "bundle.tflite"
+        drnet_tflite.write_bundle(
+            model,
+            importance,
+            path,
+            labels=_labels(model, importance),
+            class_outputs=range(len(importance.class_names)),
+        )
+        bundle = drnet_tflite.Bundle(path)
+        files = _files(bundle, model, classes, folder)
+        found = {
+            "model": Path(_MODEL.value).name,
+            "classes": classes,
+            "seed": _SEED.value,
+            "files": _figures(files),
+            "first_answer": _first_answers(
+                bundle, model, importance, classes, folder
+            ),
+        }
+    _show(found)
+    if _OUTPUT.value:
+        write_json(_OUTPUT.value, found)
+
+
+def _importance(model: keras.Model) -> ChannelImportance:
+    import numpy as np
+
+    from drnet_tf.importance import ChannelImportance
+    from drnet_tf.sites import gate_sites
+
+    if _CIV.value:
+        return ChannelImportance.load(_CIV.value)
+    generator = np.random.default_rng(_SEED.value)
+    scores = {
+        site.name: generator.random((2, site.channels))
+        for site in gate_sites(model, "tied")
+    }
+    return ChannelImportance(scores, ("first", "second"), "random")
+
+
+def _labels(model: keras.Model, importance: ChannelImportance) -> list[str]:
+    others = range(len(importance.class_names), model.outputs[0].shape[-1])
+    return [*importance.class_names, *(f"class {x}" for x in others)]
+
+
+def _files(
+    bundle: Bundle, model: keras.Model, classes: list[str], folder: Path
+) -> dict[str, Path]:
+    """All files that are timed, by what they are."""
+    import numpy as np
+    from drnet_tflite.bundles.selection import Selection
+    from drnet_tflite.bundles.slicing import cut
+
+    files = {"full": Path(bundle.path)}
+    smallest = bundle.select(classes, **_request(_FRACTIONS.value[0]))
+    everything = Selection(
+        tuple(classes),
+        smallest.outputs,
+        tuple(np.arange(width) for width in bundle.plan.widths),
+    )
+    files["head cut"] = folder / "head.tflite"
+    files["head cut"].write_bytes(cut(bundle.data, bundle.plan, everything))
+    for fraction in _FRACTIONS.value:
+        name = f"{float(fraction):.0%} of channels"
+        files[name] = folder / f"{fraction}.tflite"
+        content = bundle.extract(classes, **_request(fraction))
+        files[name].write_bytes(content)
+        if _TFMOT.value:
+            from sparse_networks import sparse_file
+
+            selection = bundle.select(classes, **_request(fraction))
+            share = 1 - selection.parameters(bundle.plan) / _parameters(bundle)
+            files[f"tfmot, {share:.0%} zeros"] = sparse_file(
+                model, share, folder / f"tfmot_{fraction}.tflite"
+            )
+    return files
+
+
+def _request(fraction: str) -> dict[str, Any]:
+    return {"kept_fraction": float(fraction), "rule": _RULE.value}
+
+
+def _parameters(bundle: Bundle) -> int:
+    plan = bundle.plan
+    return sum(plan.elements(x) for x in plan.vectors if x.is_parameter)
+
+
+def _figures(files: dict[str, Path]) -> list[dict[str, Any]]:
+    import drnet_tflite
+
+    latencies = {
+        threads: drnet_tflite.compare_latency(
+            list(files.values()), runs=_ROUNDS.value, threads=threads
+        )
+        for threads in (1, 2)
+    }
+    rows: list[dict[str, Any]] = []
+    for number, (name, path) in enumerate(files.items()):
+        load, first = _load_and_first(path)
+        row = {
+            "file": name,
+            "bytes": path.stat().st_size,
+            "macs": _macs(path),
+            "load_ms": load,
+            "first_ms": first,
+            "ms": latencies[1][number].median_ms,
+            "ms_2_threads": latencies[2][number].median_ms,
+        }
+        full = rows[0] if rows else row
+        row["speedup"] = full["ms"] / row["ms"]
+        row["speedup_2_threads"] = full["ms_2_threads"] / row["ms_2_threads"]
+        row["ratio_of_macs"] = full["macs"] / row["macs"]
+        row["speedup_of_macs"] = row["speedup"] / row["ratio_of_macs"]
+        rows.append(row)
+    return rows
+
+
+def _load_and_first(path: Path) -> tuple[float, float]:
+    """Milliseconds, the least of a few tries."""
+    import numpy as np
+    from drnet_tflite.loaded_model import LoadedModel
+
+    loads, firsts = [], []
+    for _ in range(5):
+        start = time.perf_counter()
+        model = LoadedModel(path)
+        loads.append(time.perf_counter() - start)
+        model.set_image(np.zeros(model.input.shape, model.input.dtype))
+        start = time.perf_counter()
+        model.invoke()
+        firsts.append(time.perf_counter() - start)
+    return 1e3 * min(loads), 1e3 * min(firsts)
+
+
+def _macs(path: Path) -> int:
+    """Multiplications of convolutions and dense layers, by their shapes."""
+    from drnet_tflite.planning.file_model import FileModel
+
+    file, total = FileModel(path.read_bytes()), 0
+    for operator in file.operators:
+        if operator.kind in ("CONV_2D", "FULLY_CONNECTED"):
+            _, *taps = file.shape(operator.inputs[1])
+        elif operator.kind == "DEPTHWISE_CONV_2D":
+            _, *taps, _ = file.shape(operator.inputs[1])
+        else:
+            continue
+        total += math.prod(file.shape(operator.outputs[0])) * math.prod(taps)
+    return total
+
+
+def _first_answers(
+    bundle: Bundle,
+    model: keras.Model,
+    importance: ChannelImportance,
+    classes: list[str],
+    folder: Path,
+) -> dict[str, Any]:
+    """Seconds from class names to scores, by the bundle and by Keras."""
+    import drnet_tflite
+    import numpy as np
+
+    image = np.zeros((1, *model.input_shape[1:]), np.float32)
+    request = _request(_FRACTIONS.value[-1])
+    runtime = drnet_tflite.SubTaskRuntime(bundle, folder / "cache")
+    found = {}
+    start = time.perf_counter()
+    bundle.extract(classes, **request)
+    found["extract"] = time.perf_counter() - start
+    for name in ("bundle", "bundle, again"):
+        start = time.perf_counter()
+        network = runtime.open(classes, **request)
+        opened = time.perf_counter()
+        network.run(image)
+        end = time.perf_counter()
+        found[name] = {
+            "open": opened - start,
+            "first_run": end - opened,
+            "total": end - start,
+        }
+    mask = bundle.mask(bundle.select(classes, **request))
+    found["keras"] = _by_keras(model, mask, importance, classes, folder)
+    total = found["bundle"]["total"]
+    found["times_faster"] = found["keras"]["total"] / total
+    return found
+
+
+def _by_keras(
+    model: keras.Model,
+    mask: dict[str, Any],
+    importance: ChannelImportance,
+    classes: list[str],
+    folder: Path,
+) -> dict[str, float]:
+    import drnet_tflite
+    import numpy as np
+
+    from drnet_tf.masks import ChannelMask
+    from drnet_tf.pruning import prune
+
+    image = np.zeros((1, *model.input_shape[1:]), np.float32)
+    path = folder / "keras.tflite"
+    start = time.perf_counter()
+    rows = importance.class_rows(classes)
+    pruned = prune(model, ChannelMask(mask), classes=rows)
+    cut = time.perf_counter()
+    drnet_tflite.convert(pruned.model, path, labels=classes)
+    converted = time.perf_counter()
+    drnet_tflite.run(path, image)
+    end = time.perf_counter()
+    return {
+        "prune": cut - start,
+        "convert": converted - cut,
+        "load_and_first_run": end - converted,
+        "total": end - start,
+    }
+
+
+def _show(found: dict[str, Any]) -> None:
+    import json
+
+    from drnet_tf.reporting.tables import Column, text
+
+    columns = (
+        Column("file", "File"),
+        Column("bytes", "Bytes", ","),
+        Column("macs", "MACs", ","),
+        Column("load_ms", "Load", ".1f", unit="ms"),
+        Column("first_ms", "First", ".2f", unit="ms"),
+        Column("ms", "One thread", ".2f", unit="ms"),
+        Column("ms_2_threads", "Two", ".2f", unit="ms"),
+        Column("speedup", "Speed-up", ".2f"),
+        Column("ratio_of_macs", "Ratio of MACs", ".2f"),
+        Column("speedup_of_macs", "of it", ".2f"),
+    )
+    print(text(found["files"], columns))
+    print(json.dumps(found["first_answer"], indent=1))
+
+
+if __name__ == "__main__":
+    app.run(main)
