@@ -8,6 +8,11 @@ import shutil
 import subprocess
 
 import pytest
+from drnet_tflite.bundles.bundle import Bundle
+from drnet_tflite.bundles.errors import BundleError
+from drnet_tflite.bundles.plan import FLOAT16, UINT8
+
+from tests.tflite.made_bundles import made_bundle, made_plan
 
 CORE = pathlib.Path(__file__).parents[2] / "tflite/android/core/src"
 MAIN = sorted(CORE.glob("main/java/org/drnet/bundle/*.java"))
@@ -53,6 +58,49 @@ def test_a_request_that_is_refused_leaves_its_message(classes, tmp_path):
     assert b"labels.txtcat\ndog\n" in (tmp_path / "one.tflite").read_bytes()
     assert "no class 'cow'" in (tmp_path / "two.error").read_text()
     assert not (tmp_path / "two.tflite").exists()
+
+
+@pytest.mark.parametrize("encoding", [UINT8, FLOAT16])
+def test_python_cuts_the_same_bytes(classes, tmp_path, encoding):
+    path = tmp_path / "pets.tflite"
+    path.write_bytes(made_bundle(made_plan(encoding)))
+    bundle = Bundle(path)
+    requests = [
+        (names, rule, kind, value, round_to)
+        for names in (["cat"], ["eel", "dog"], ["dog", "cat", "eel"])
+        for rule in ("union", "mean", "xor")
+        for kind, value in (
+            ("threshold", 0.7),
+            ("threshold", 50.0),
+            ("kept_fraction", 0.5),
+            ("kept_fraction", 1.0),
+            ("max_parameters", 30),
+        )
+        for round_to in (1, 2, 8)
+    ]
+    kinds = {"kept_fraction": "kept", "max_parameters": "parameters"}
+    lines = [
+        f"{number}\t{','.join(names)}\t{rule}\t{kinds.get(kind, kind)}\t"
+        f"{value}\t{round_to}\n"
+        for number, (names, rule, kind, value, round_to) in enumerate(requests)
+    ]
+    listing = tmp_path / "requests.txt"
+    listing.write_text("".join(lines))
+    java = ["java", "-cp", classes, "org.drnet.bundle.ExtractMain"]
+    _run(*java, path, listing, tmp_path)
+    same = 0
+    for number, (names, rule, kind, value, round_to) in enumerate(requests):
+        cut = tmp_path / f"{number}.tflite"
+        try:
+            content = bundle.extract(
+                names, rule=rule, round_to=round_to, **{kind: value}
+            )
+        except BundleError:
+            assert not cut.exists() and cut.with_suffix(".error").exists()
+            continue
+        assert cut.read_bytes() == content
+        same += 1
+    assert same > 40
 
 
 @pytest.mark.parametrize("path", MAIN, ids=lambda path: path.stem)
