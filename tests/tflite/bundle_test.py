@@ -190,6 +190,9 @@ def test_folds_that_break_a_rule_are_refused(plan, broken):
 def test_half_scores_are_finite_and_not_below_0():
     good = made_plan(FLOAT16)
     assert decode_plan(memoryview(encode_plan(good)), 300).encoding == FLOAT16
+    stepped = made_plan(FLOAT16, steps=np.array([0, 1]))
+    with pytest.raises(BundleError, match="a step of half scores"):
+        decode_plan(memoryview(encode_plan(stepped)), 300)
     for bad in (-1.0, np.inf, np.nan):
         scores = [x.copy() for x in good.scores]
         scores[1][0, 0] = bad

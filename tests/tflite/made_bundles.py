@@ -56,7 +56,7 @@ def made_plan(encoding=UINT8, **changes):
         "vectors_crc": 0,
         "encoding": encoding,
         "outputs": 3,
-        "steps": np.array([0.5, 1.0], np.float32),
+        "steps": np.array([0.5, 1.0] if encoding == UINT8 else [0, 0], "f4"),
         "class_names": CLASSES,
         "class_outputs": (2, 0, 1),
         "scores": [x.astype(dtype) for x in scores],

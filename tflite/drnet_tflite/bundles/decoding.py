@@ -80,7 +80,7 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     require(skeleton_bytes <= end <= position, "parts of the file overlap")
     require(encoding in (UINT8, FLOAT16), "unknown encoding of the scores")
     require(min(groups, classes, outputs) > 0, "no groups, classes or outputs")
-    widths, steps = _groups(reader, groups)
+    widths, steps = _groups(reader, groups, encoding)
     names, numbers = _classes(reader, classes, outputs)
     scores = [_scores(reader, encoding, classes, width) for width in widths]
     sizes = [*widths, outputs]
@@ -113,7 +113,9 @@ def decode_plan(data: memoryview, position: int) -> Plan:
     )
 
 
-def _groups(reader: ByteReader, count: int) -> tuple[list[int], np.ndarray]:
+def _groups(
+    reader: ByteReader, count: int, encoding: int
+) -> tuple[list[int], np.ndarray]:
     """Widths and steps."""
     table = np.frombuffer(reader.take(8 * count), "<u4,<f4")
     widths, steps = table["f0"].tolist(), table["f1"]
@@ -123,6 +125,7 @@ def _groups(reader: ByteReader, count: int) -> tuple[list[int], np.ndarray]:
         bool((steps >= 0).all() and greatest < _FLOATS),
         "a step below 0, or too great",
     )
+    require(encoding == UINT8 or not steps.any(), "a step of half scores")
     return widths, steps
 
 
