@@ -18,6 +18,7 @@ from drnet_tf.dissection.cdrp import CDRP, GateLearner
 from drnet_tf.dissection.class_means import ClassMeans
 from drnet_tf.dissection.journal import Journal
 from drnet_tf.dissection.kept_images import KeptImages
+from drnet_tf.dissection.method import DrawnImages, Method, Problem
 from drnet_tf.dissection.sampling import draw_images, stream
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.importance import Cdrps, ChannelImportance
@@ -32,7 +33,7 @@ CALIBRATION_IMAGES = 40
 def dissect(
     model: keras.Model,
     dataset: Any,
-    method: CDRP | None = None,
+    method: CDRP | Method | None = None,
     *,
     class_names: Sequence[str],
     images_per_class: int = 100,
@@ -53,7 +54,7 @@ def dissect(
       model: a Functional or Sequential classifier; it is not changed.
       dataset: training images and labels, read several times: see
         `drnet_tf.datasets.batches`. Images are as the network expects them.
-      method: settings; by default `CDRP()`.
+      method: which, with its settings; by default `CDRP()`.
       class_names: the network's classes, in the order of its outputs.
       images_per_class: correctly classified images drawn by seed.
       seed: decides which images are drawn; same seed, same bytes.
@@ -103,7 +104,6 @@ def dissect(
     if work_dir is not None:
         open_folder(work_dir)
     size = batch_size_for(model, batch_size)
-    learner = GateLearner(model, method, coupling)
     predict = _predictor(model)
     drawn = draw_images(
         predict, dataset, names, images_per_class, seed, progress=progress
@@ -114,8 +114,22 @@ def dissect(
         "batch_size": size,
         **({} if coupling == "free" else {"coupling": coupling}),
     }
-    balance, found = _balance(learner, dataset, drawn)
     mark = fingerprint(model)
+    if not isinstance(method, CDRP):
+        problem = Problem(
+            model,
+            gate_sites(model, coupling),
+            coupling,
+            names,
+            DrawnImages(dataset, drawn, size),
+            seed,
+            size,
+            work_dir,
+            progress,
+        )
+        return _scored(method, problem, config, mark, kept)
+    learner = GateLearner(model, method, coupling)
+    balance, found = _balance(learner, dataset, drawn)
     journal = _open_journal(
         work_dir,
         model=mark,
@@ -134,6 +148,28 @@ def dissect(
         "cdrp",
         config,
         found | means.diagnostics(names),
+        mark,
+        kept.images(),
+    )
+
+
+def _scored(
+    method: Method,
+    problem: Problem,
+    config: dict[str, Any],
+    mark: str,
+    kept: KeptImages,
+) -> ChannelImportance:
+    """The importance by another method than CDRP."""
+    scores, found = method.scores(problem)
+    for images, classes in problem.images:
+        kept.add(classes, images)
+    return ChannelImportance(
+        scores,
+        problem.class_names,
+        method.name,
+        config,
+        found | {"pixels": kept.statistics()},
         mark,
         kept.images(),
     )
