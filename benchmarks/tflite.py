@@ -166,7 +166,7 @@ def _figures(files: dict[str, Path]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for number, (name, path) in enumerate(files.items()):
         load, first = _load_and_first(path)
-        row = {
+        row: dict[str, Any] = {
             "file": name,
             "bytes": path.stat().st_size,
             "macs": _macs(path),
@@ -231,7 +231,7 @@ def _first_answers(
     image = np.zeros((1, *model.input_shape[1:]), np.float32)
     request = _request(_FRACTIONS.value[-1])
     runtime = drnet_tflite.SubTaskRuntime(bundle, folder / "cache")
-    found = {}
+    found: dict[str, Any] = {}
     start = time.perf_counter()
     bundle.extract(classes, **request)
     found["extract"] = time.perf_counter() - start

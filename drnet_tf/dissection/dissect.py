@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -104,6 +104,11 @@ def dissect(
     if work_dir is not None:
         open_folder(work_dir)
     size = batch_size_for(model, batch_size)
+    learner = (
+        GateLearner(model, method, coupling)
+        if isinstance(method, CDRP)
+        else None
+    )
     predict = _predictor(model)
     drawn = draw_images(
         predict, dataset, names, images_per_class, seed, progress=progress
@@ -115,7 +120,7 @@ def dissect(
         **({} if coupling == "free" else {"coupling": coupling}),
     }
     mark = fingerprint(model)
-    if not isinstance(method, CDRP):
+    if learner is None:
         problem = Problem(
             model,
             gate_sites(model, coupling),
@@ -127,8 +132,7 @@ def dissect(
             work_dir,
             progress,
         )
-        return _scored(method, problem, config, mark, kept)
-    learner = GateLearner(model, method, coupling)
+        return _scored(cast(Method, method), problem, config, mark, kept)
     balance, found = _balance(learner, dataset, drawn)
     journal = _open_journal(
         work_dir,

@@ -82,6 +82,7 @@ class Method(Protocol):
     """
 
     name: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def scores(
         self, problem: Problem
