@@ -125,6 +125,8 @@ def _run_precisely(
         outputs = keras.tree.flatten(twins[key](*args, **kwargs))
         if new and isinstance(step.operation, keras.layers.Layer):
             twins[key].set_weights(step.operation.get_weights())
+            if isinstance(twins[key], keras.layers.Normalization):
+                twins[key].finalize_state()  # reads its weights only here
         for place, tensor in enumerate(step.outputs):
             if tensor in masks:
                 outputs[place] = _masked(outputs[place], masks[tensor])

@@ -234,3 +234,15 @@ def test_values_that_cancel_but_for_the_rounding_of_a_bias() -> None:
         [np.array([[[[1.0], [0.2]]]]), np.array([-0.7])]
     )
     _verify(model, conv=[1, 0])
+
+
+def test_normalization_that_was_adapted() -> None:
+    """It reads its weights only when it is told to: `verify` compared one that
+    had not with one that has its statistics as settings."""
+    inputs = keras.Input((4, 4, 2))
+    adapted = layers.Normalization(name="adapted")
+    x = layers.Conv2D(3, 1, activation="relu", name="conv")(adapted(inputs))
+    model = keras.Model(inputs, layers.Conv2D(2, 1)(x))
+    adapted.set_weights([np.array([0.5, 3]), np.array([2.0, 0.1]), 0])
+    adapted.finalize_state()
+    _verify(model, conv=[1, 0, 1])
