@@ -243,6 +243,6 @@ def test_normalization_that_was_adapted() -> None:
     adapted = layers.Normalization(name="adapted")
     x = layers.Conv2D(3, 1, activation="relu", name="conv")(adapted(inputs))
     model = keras.Model(inputs, layers.Conv2D(2, 1)(x))
-    adapted.set_weights([np.array([0.5, 3]), np.array([2.0, 0.1]), 0])
+    adapted.set_weights([np.array([0.5, 3]), np.array([2.0, 0.1]), np.array(0)])
     adapted.finalize_state()
     _verify(model, conv=[1, 0, 1])
