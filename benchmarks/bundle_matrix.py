@@ -165,23 +165,28 @@ def _record(name: str, make: Callable[[], keras.Model]) -> dict[str, Any]:
     return record
 
 
-def _measured(model: keras.Model, quantization: str) -> dict[str, Any]:
-    """One network in one format."""
-    import drnet_tflite
+def _random_importance(model: keras.Model, classes: int) -> Any:
     import numpy as np
-    from drnet_tflite.parity import random_images
 
     from drnet_tf.importance import ChannelImportance
     from drnet_tf.sites import gate_sites
 
     generator = np.random.default_rng(_SEED.value)
-    count = model.outputs[0].shape[-1]
-    classes = tuple(f"class {x}" for x in range(min(10, count)))
     scores = {
-        site.name: generator.random((len(classes), site.channels))
+        site.name: generator.random((classes, site.channels))
         for site in gate_sites(model, "tied")
     }
-    importance = ChannelImportance(scores, classes, "random")
+    names = tuple(f"class {x}" for x in range(classes))
+    return ChannelImportance(scores, names, "random")
+
+
+def _measured(model: keras.Model, quantization: str) -> dict[str, Any]:
+    """One network in one format."""
+    import drnet_tflite
+    from drnet_tflite.parity import random_images
+
+    count = model.outputs[0].shape[-1]
+    importance = _random_importance(model, min(10, count))
     images = random_images(model, 16, seed=1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "bundle.tflite")
@@ -195,7 +200,7 @@ def _measured(model: keras.Model, quantization: str) -> dict[str, Any]:
                     images if quantization == "int8" else None
                 ),
                 labels=[f"class {x}" for x in range(count)],
-                class_outputs=range(len(classes)),
+                class_outputs=range(len(importance.class_names)),
             )
         except ValueError as error:
             return {"format": quantization, "refused": str(error)}

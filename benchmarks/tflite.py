@@ -57,6 +57,7 @@ def main(argv: list[str]) -> None:
     del argv
     import drnet_tflite
     import keras
+    from first_answers import first_answers
 
     from drnet_tf.artifacts import check_writable, write_json
 
@@ -82,8 +83,13 @@ def main(argv: list[str]) -> None:
             "classes": classes,
             "seed": _SEED.value,
             "files": _figures(files),
-            "first_answer": _first_answers(
-                bundle, model, importance, classes, folder
+            "first_answer": first_answers(
+                bundle,
+                model,
+                importance,
+                classes,
+                _request(_FRACTIONS.value[-1]),
+                folder,
             ),
         }
     _show(found)
@@ -215,73 +221,6 @@ def _macs(path: Path) -> int:
             continue
         total += math.prod(file.shape(operator.outputs[0])) * math.prod(taps)
     return total
-
-
-def _first_answers(
-    bundle: Bundle,
-    model: keras.Model,
-    importance: ChannelImportance,
-    classes: list[str],
-    folder: Path,
-) -> dict[str, Any]:
-    """Seconds from class names to scores, by the bundle and by Keras."""
-    import drnet_tflite
-    import numpy as np
-
-    image = np.zeros((1, *model.input_shape[1:]), np.float32)
-    request = _request(_FRACTIONS.value[-1])
-    runtime = drnet_tflite.SubTaskRuntime(bundle, folder / "cache")
-    found: dict[str, Any] = {}
-    start = time.perf_counter()
-    bundle.extract(classes, **request)
-    found["extract"] = time.perf_counter() - start
-    for name in ("bundle", "bundle, again"):
-        start = time.perf_counter()
-        network = runtime.open(classes, **request)
-        opened = time.perf_counter()
-        network.run(image)
-        end = time.perf_counter()
-        found[name] = {
-            "open": opened - start,
-            "first_run": end - opened,
-            "total": end - start,
-        }
-    mask = bundle.mask(bundle.select(classes, **request))
-    found["keras"] = _by_keras(model, mask, importance, classes, folder)
-    total = found["bundle"]["total"]
-    found["times_faster"] = found["keras"]["total"] / total
-    return found
-
-
-def _by_keras(
-    model: keras.Model,
-    mask: dict[str, Any],
-    importance: ChannelImportance,
-    classes: list[str],
-    folder: Path,
-) -> dict[str, float]:
-    import drnet_tflite
-    import numpy as np
-
-    from drnet_tf.masks import ChannelMask
-    from drnet_tf.pruning import prune
-
-    image = np.zeros((1, *model.input_shape[1:]), np.float32)
-    path = folder / "keras.tflite"
-    start = time.perf_counter()
-    rows = importance.class_rows(classes)
-    pruned = prune(model, ChannelMask(mask), classes=rows)
-    cut = time.perf_counter()
-    drnet_tflite.convert(pruned.model, path, labels=classes)
-    converted = time.perf_counter()
-    drnet_tflite.run(path, image)
-    end = time.perf_counter()
-    return {
-        "prune": cut - start,
-        "convert": converted - cut,
-        "load_and_first_run": end - converted,
-        "total": end - start,
-    }
 
 
 def _show(found: dict[str, Any]) -> None:

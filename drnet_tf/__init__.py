@@ -10,7 +10,8 @@ from __future__ import annotations
 from drnet_tf.channel_gate import ChannelGate
 from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.dissection.cdrp import CDRP
-from drnet_tf.dissection.dissect import dissect, learn_cdrps
+from drnet_tf.dissection.dissect import dissect
+from drnet_tf.dissection.gates_of_images import learn_cdrps
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.finetuning import Distillation, finetune
 from drnet_tf.free_sites import GateSite

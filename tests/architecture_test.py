@@ -104,6 +104,7 @@ MAY_IMPORT_TENSORFLOW = {
     "drnet_tf/dissection/autodiff.py",  # gradients differ by backend
     "tflite/drnet_tflite/formats.py",  # names the converter's settings
     "benchmarks/one_image_loops.py",  # plain TensorFlow is what it compares
+    "benchmarks/sparse_networks.py",  # tfmot gives a model of tf_keras
     "recipes/running.py",  # loads it first, without its notices
 }
 MAY_READ_KERAS_SRC = {"drnet_tf/graph.py"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -12,22 +11,17 @@ import keras
 import numpy as np
 
 from drnet_tf.classifier import find_classifier
-from drnet_tf.dissection.balance import calibrate_balance
 from drnet_tf.dissection.batch_sizes import batch_size_for
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
-from drnet_tf.dissection.class_means import ClassMeans
-from drnet_tf.dissection.journal import Journal
+from drnet_tf.dissection.gates_of_images import scores_by_gates
 from drnet_tf.dissection.kept_images import KeptImages
 from drnet_tf.dissection.method import DrawnImages, Method, Problem
-from drnet_tf.dissection.sampling import draw_images, stream
+from drnet_tf.dissection.sampling import draw_images
 from drnet_tf.fingerprints import fingerprint
-from drnet_tf.importance import Cdrps, ChannelImportance
+from drnet_tf.importance import ChannelImportance
 from drnet_tf.names import check_class_names
-from drnet_tf.progress import DelayedBar
 from drnet_tf.sites import gate_sites
 from drnet_tf.work_folders import open_folder
-
-CALIBRATION_IMAGES = 40
 
 
 def dissect(
@@ -109,9 +103,24 @@ def dissect(
         if isinstance(method, CDRP)
         else None
     )
-    predict = _predictor(model)
     drawn = draw_images(
-        predict, dataset, names, images_per_class, seed, progress=progress
+        _predictor(model),
+        dataset,
+        names,
+        images_per_class,
+        seed,
+        progress=progress,
+    )
+    problem = Problem(
+        model,
+        gate_sites(model, coupling),
+        coupling,
+        names,
+        DrawnImages(dataset, drawn, size),
+        seed,
+        size,
+        work_dir,
+        progress,
     )
     config = dataclasses.asdict(method) | {
         "images_per_class": images_per_class,
@@ -121,39 +130,10 @@ def dissect(
     }
     mark = fingerprint(model)
     if learner is None:
-        problem = Problem(
-            model,
-            gate_sites(model, coupling),
-            coupling,
-            names,
-            DrawnImages(dataset, drawn, size),
-            seed,
-            size,
-            work_dir,
-            progress,
-        )
         return _scored(cast(Method, method), problem, config, mark, kept)
-    balance, found = _balance(learner, dataset, drawn)
-    journal = _open_journal(
-        work_dir,
-        model=mark,
-        method=config,
-        balance=balance,
-        class_names=list(names),
-        images=_digest(drawn),
-    )
-    means = _class_means(
-        learner, balance, dataset, drawn, size, journal, progress, kept
-    )
-    found |= {"balance": balance, "pixels": kept.statistics()}
+    scores, found = scores_by_gates(learner, problem, config, mark, kept)
     return ChannelImportance(
-        means.scores(names),
-        names,
-        "cdrp",
-        config,
-        found | means.diagnostics(names),
-        mark,
-        kept.images(),
+        scores, names, "cdrp", config, found, mark, kept.images()
     )
 
 
@@ -189,108 +169,6 @@ def _predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     return predict
 
 
-def _digest(drawn: list[np.ndarray]) -> str:
-    return hashlib.sha256(np.concatenate(drawn).tobytes()).hexdigest()
-
-
-def _open_journal(
-    work_dir: str | os.PathLike[str] | None, **plan: Any
-) -> Journal | None:
-    return None if work_dir is None else Journal(work_dir, plan)
-
-
-def _balance(
-    learner: GateLearner, dataset: Any, drawn: list[np.ndarray]
-) -> tuple[float, dict[str, Any]]:
-    """The balance to use, and the trials that found it."""
-    asked = learner.method.balance
-    if not isinstance(asked, str):
-        return float(asked), {}
-    images = _first_drawn(dataset, drawn, CALIBRATION_IMAGES)
-    balance, trials = calibrate_balance(learner, images)
-    return balance, {"calibration": [trial.as_dict() for trial in trials]}
-
-
-def _class_means(
-    learner: GateLearner,
-    balance: float,
-    dataset: Any,
-    drawn: list[np.ndarray],
-    batch_size: int,
-    journal: Journal | None,
-    progress: bool,
-    kept: KeptImages,
-) -> ClassMeans:
-    """Learns the gates of the drawn images, batch by batch."""
-    classes = _class_of_position(drawn)
-    means = ClassMeans(len(drawn), learner.method)
-    bar = DelayedBar(int((classes >= 0).sum()), "image")
-    for number, (positions, images) in enumerate(
-        stream(dataset, classes >= 0, batch_size)
-    ):
-        cdrps = journal.load(number, images) if journal else None
-        if cdrps is None:
-            cdrps = learner(images, balance)
-            if journal:
-                journal.save(number, images, cdrps)
-        means.add(classes[positions], cdrps)
-        kept.add(classes[positions], images)
-        if progress:
-            bar.update(means.images)
-    return means
-
-
-def learn_cdrps(
-    model: keras.Model,
-    images: np.ndarray,
-    method: CDRP | None = None,
-    *,
-    batch_size: int | None = None,
-    coupling: str = "free",
-) -> Cdrps:
-    """Learns the gates of some images; `dissect` averages them over classes.
-
-    Args:
-      model: a Functional or Sequential classifier; it is not changed.
-      images: `(N, height, width, channels)`, as the network expects them.
-      method: settings; by default `CDRP()`. `balance="auto"` is found on the
-        first 40 of the images.
-      batch_size: images optimised at a time; see `dissect`.
-      coupling: see `dissect`.
-
-    Returns:
-      One row of gates `(N, C_l)` per image and site. Memory grows with N.
-
-    Raises:
-      TypeError, ValueError: see `dissect`; no image, or images that hold NaN.
-    """
-    method = CDRP() if method is None else method
-    images = np.asarray(images)
-    if not len(images) or not np.isfinite(images).all():
-        raise ValueError(
-            f"images of shape {images.shape}: expected one or more, without "
-            "NaN and infinite values; check how they were loaded."
-        )
-    size = batch_size_for(model, batch_size)
-    learner = GateLearner(model, method, coupling)
-    balance = None
-    if method.balance == "auto":
-        balance, _ = calibrate_balance(learner, images[:CALIBRATION_IMAGES])
-    parts = [
-        learner(images[i : i + size], balance)
-        for i in range(0, len(images), size)
-    ]
-    return Cdrps(
-        gates={
-            site: np.concatenate([part.gates[site] for part in parts])
-            for site in parts[0].gates
-        },
-        flipped=np.concatenate([part.flipped for part in parts]),
-        kl=np.concatenate([part.kl for part in parts]),
-        iteration=np.concatenate([part.iteration for part in parts]),
-    )
-
-
 def _check_model(
     model: keras.Model, class_names: Sequence[str]
 ) -> tuple[str, ...]:
@@ -304,22 +182,3 @@ def _check_model(
             "order."
         )
     return names
-
-
-def _class_of_position(drawn: list[np.ndarray]) -> np.ndarray:
-    """`(N,)` int64: the class of each drawn position, -1 for the others."""
-    classes = np.full(1 + max(int(x.max()) for x in drawn), -1, np.int64)
-    for number, positions in enumerate(drawn):
-        classes[positions] = number
-    return classes
-
-
-def _first_drawn(
-    dataset: Any, drawn: list[np.ndarray], count: int
-) -> np.ndarray:
-    """About `count` images, spread over the classes, first drawn first."""
-    per_class = max(1, count // len(drawn))
-    positions = np.concatenate([x[:per_class] for x in drawn])[:count]
-    wanted = np.zeros(1 + int(positions.max()), bool)
-    wanted[positions] = True
-    return np.concatenate([images for _, images in stream(dataset, wanted)])

@@ -21,28 +21,32 @@ class DrawnImages:
       dataset: see `drnet_tf.datasets.batches`.
       drawn: by class the positions of its images; of `sampling.draw_images`.
       batch_size: images of a batch.
+
+    Attributes:
+      dataset, drawn: see above.
+      classes: `(N,)` int64, the class of each of the dataset's first images; -1
+        for those that were not drawn.
     """
 
     def __init__(
         self, dataset: Any, drawn: Sequence[np.ndarray], batch_size: int
     ) -> None:
-        self._dataset, self._batch_size = dataset, batch_size
+        self.dataset, self.drawn = dataset, drawn
+        self._batch_size = batch_size
         size = 1 + max(int(positions.max()) for positions in drawn)
-        self._classes = np.full(size, -1, np.int64)
+        self.classes = np.full(size, -1, np.int64)
         for number, positions in enumerate(drawn):
-            self._classes[positions] = number
+            self.classes[positions] = number
 
     def __len__(self) -> int:
         """Number of images."""
-        return int((self._classes >= 0).sum())
+        return int((self.classes >= 0).sum())
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields images `(n, ...)` float32 and their classes `(n,)`."""
-        wanted = self._classes >= 0
-        for positions, images in stream(
-            self._dataset, wanted, self._batch_size
-        ):
-            yield images.astype(np.float32), self._classes[positions]
+        wanted = self.classes >= 0
+        for positions, images in stream(self.dataset, wanted, self._batch_size):
+            yield images.astype(np.float32), self.classes[positions]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

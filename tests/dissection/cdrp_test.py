@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
-from drnet_tf.dissection.dissect import learn_cdrps
+from drnet_tf.dissection.gates_of_images import learn_cdrps
 from drnet_tf.dissection.routing import learn_gates
 from drnet_tf.sites import gate_sites
 

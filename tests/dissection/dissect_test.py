@@ -20,7 +20,8 @@ import drnet_tf
 from drnet_tf.dissection import batch_sizes
 from drnet_tf.dissection.batch_sizes import default_batch_size
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
-from drnet_tf.dissection.dissect import dissect, learn_cdrps
+from drnet_tf.dissection.dissect import dissect
+from drnet_tf.dissection.gates_of_images import learn_cdrps
 from drnet_tf.dissection.sampling import draw_images
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.importance import ChannelImportance
