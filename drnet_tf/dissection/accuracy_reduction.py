@@ -107,11 +107,7 @@ class AccuracyReduction:
     class_wise: bool = True
 
     def __post_init__(self) -> None:
-        if self.step != int(self.step) or self.step < 1:
-            raise ValueError(
-                f"AccuracyReduction: step: got {self.step!r}, expected a whole "
-                "number of channels, 1 or more."
-            )
+        _check_step("AccuracyReduction", self.step)
 
     def scores(
         self, problem: Problem
@@ -189,7 +185,8 @@ def greedy_order(
       step: channels removed at a time.
 
     Raises:
-      ValueError: no images, or not one label each in the range of the classes.
+      ValueError: no images, or not one label each in the range of the classes;
+        a step that is no whole number of 1 or more.
 
     Example:
       >>> from drnet_tf.sites import gate_sites
@@ -207,6 +204,7 @@ def greedy_order(
       >>> found.order.tolist(), found.correct.tolist()
       ([1, 0], [2, 1])
     """
+    _check_step("greedy_order", step)
     images, labels = np.asarray(images), np.asarray(labels)
     removals = Removals(model, site)
     if (
@@ -223,6 +221,14 @@ def greedy_order(
         )
     measured = removals.on(images, labels)
     return _greedy(measured, site.channels, step, lambda count: None)
+
+
+def _check_step(where: str, step: int) -> None:
+    if step != int(step) or step < 1:
+        raise ValueError(
+            f"{where}: step: got {step!r}, expected a whole number of "
+            "channels, 1 or more."
+        )
 
 
 def _greedy(

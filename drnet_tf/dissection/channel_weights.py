@@ -50,14 +50,14 @@ def norm_scales(
     found = {}
     for site in sites:
         sums = np.zeros(site.channels)
-        norms: dict[str, None] = {}
+        norms: set[str] = set()
         for place in site.places:
             for call in _norms_before(graph, place.tensor, gated):
                 scale = getattr(call.operation, "gamma", None)
                 if scale is None or scale.shape[0] != len(place.entries):
                     continue
                 if call.name not in norms:  # two places may lie behind one norm
-                    norms[call.name] = None
+                    norms.add(call.name)
                     scale = np.abs(keras.ops.convert_to_numpy(scale))
                     np.add.at(sums, list(place.entries), scale)
         if not norms:
@@ -75,7 +75,8 @@ def _norms_before(
 ) -> list[Call]:
     """The nearest batch norms on all ways back, as far as other sites."""
     producers = graph.producers()
-    stack, seen, norms = [tensor], {tensor}, []
+    stack, seen = [tensor], {tensor}
+    norms: list[Call] = []
     while stack:
         call = producers.get(stack.pop())
         if call is None or is_convolution(call, graph):

@@ -202,7 +202,8 @@ class ImageRemovals:
 
 def _cut(graph: Graph, places: dict[int, GatePlace]) -> tuple[Graph, Graph]:
     """The graph before and behind the first gated tensors."""
-    reached, behind = set(places), []
+    reached = set(places)
+    behind: list[Call] = []
     for call in graph.calls:
         if not reached.isdisjoint(call.inputs):
             behind.append(call)

@@ -246,6 +246,8 @@ def test_refuses_what_it_cannot_do():
     (site,) = gate_sites(model)
     with pytest.raises(ValueError, match=r"greedy_order: got 6 images and "):
         greedy_order(model, site, flat_images(_ROWS), np.arange(6))
+    with pytest.raises(ValueError, match="greedy_order: step: got 0.5, expec"):
+        greedy_order(model, site, flat_images(_ROWS), _LABELS, step=0.5)
     first, second = keras.Input((2, 2, 4)), keras.Input((2, 2, 4))
     two = keras.Model([first, second], model(ChannelGate()(first + second)))
     with pytest.raises(ValueError, match="has 2 inputs, expected one"):
