@@ -156,8 +156,8 @@ class AccuracyReduction:
     ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Yields rows, and the images and labels that decide about them."""
         if not self.class_wise:
-            images, labels = zip(*problem.images, strict=True)
-            yield slice(None), np.concatenate(images), np.concatenate(labels)
+            parts, classes = zip(*problem.images, strict=True)
+            yield slice(None), np.concatenate(parts), np.concatenate(classes)
             return
         for number in range(len(problem.class_names)):
             images = np.concatenate(
