@@ -9,9 +9,17 @@ from __future__ import annotations
 
 from drnet_tf.channel_gate import ChannelGate
 from drnet_tf.costs import count_costs, count_masked_costs
+from drnet_tf.dissection.accuracy_reduction import AccuracyReduction
+from drnet_tf.dissection.baselines import (
+    BatchNormScale,
+    Magnitude,
+    MeanActivation,
+    Random,
+)
 from drnet_tf.dissection.cdrp import CDRP
 from drnet_tf.dissection.dissect import dissect
 from drnet_tf.dissection.gates_of_images import learn_cdrps
+from drnet_tf.dissection.taylor import Taylor
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.finetuning import Distillation, finetune
 from drnet_tf.free_sites import GateSite
@@ -25,6 +33,8 @@ from drnet_tf.subtasks import DRNet, SubTask
 from drnet_tf.version import VERSION as __version__
 
 __all__ = [
+    "AccuracyReduction",
+    "BatchNormScale",
     "CDRP",
     "Cdrps",
     "ChannelGate",
@@ -34,8 +44,12 @@ __all__ = [
     "Distillation",
     "Evaluation",
     "GateSite",
+    "Magnitude",
+    "MeanActivation",
     "PrunedModel",
+    "Random",
     "SubTask",
+    "Taylor",
     "__version__",
     "apply_mask",
     "count_costs",

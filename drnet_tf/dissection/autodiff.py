@@ -21,7 +21,7 @@ def check_backend() -> None:
     """
     if keras.backend.backend() not in SUPPORTED_BACKENDS:
         raise RuntimeError(
-            f"Learning gates runs on the Keras backends {SUPPORTED_BACKENDS}, "
+            f"Dissection runs on the Keras backends {SUPPORTED_BACKENDS}, "
             f"got '{keras.backend.backend()}'; set KERAS_BACKEND to one of "
             "them."
         )
@@ -33,11 +33,11 @@ def gradient(
     """Gradient of a scalar function that also returns other results.
 
     Args:
-      function: maps a tensor to `(scalar, others)`.
+      function: maps a tensor, or a list of them, to `(scalar, others)`.
       variable: where the gradient is taken.
 
     Returns:
-      `(d scalar / d variable, others)`.
+      `(d scalar / d variable, others)`; a list where `variable` is one.
     """
     if keras.backend.backend() == "jax":
         import jax

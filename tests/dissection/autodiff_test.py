@@ -96,7 +96,7 @@ def test_backends_without_a_gradient_are_refused(monkeypatch):
     with pytest.raises(RuntimeError) as error:
         autodiff.check_backend()
     assert str(error.value) == (
-        "Learning gates runs on the Keras backends ('tensorflow', 'jax'), got "
+        "Dissection runs on the Keras backends ('tensorflow', 'jax'), got "
         "'torch'; set KERAS_BACKEND to one of them."
     )
 
