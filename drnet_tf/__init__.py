@@ -10,6 +10,7 @@ from __future__ import annotations
 from drnet_tf.channel_gate import ChannelGate
 from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.dissection.cdrp import CDRP
+from drnet_tf.dissection.class_masks import ClassMasks
 from drnet_tf.dissection.dissect import dissect, learn_cdrps
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.finetuning import Distillation, finetune
@@ -29,6 +30,7 @@ __all__ = [
     "ChannelGate",
     "ChannelImportance",
     "ChannelMask",
+    "ClassMasks",
     "DRNet",
     "Distillation",
     "Evaluation",
