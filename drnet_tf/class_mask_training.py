@@ -120,11 +120,11 @@ def train_with_class_masks(
         "model": fingerprint(model),
         "sites": list(masked),
         "coupling": coupling,
+        "seed": seed,
         "images": digest_of(images),
         "labels": digest_of(labels),
         "batch_size": batch_size,
         "augment": augment,
-        "seed": seed,
     }
     losses = run_epochs(
         network,

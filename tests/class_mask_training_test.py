@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from drnet_tf.class_mask_training import train_with_class_masks
+from drnet_tf.dissection import class_mask_epochs
 from drnet_tf.dissection.class_masks import ClassMasks
 from drnet_tf.pruning import prune
 from drnet_tf.scale_folding import fold_scales
@@ -59,20 +60,29 @@ def test_weights_and_masks_move_the_model_does_not(model, data):
         assert all((x != y).any() for x, y in zip(new, own, strict=True))
 
 
-def test_the_seed_decides_and_work_is_taken_up(model, data, tmp_path):
-    whole = _train(model, data, epochs=3, seed=3)
-    again = _train(model, data, epochs=3, seed=3, work_dir=tmp_path)
-    kept = _train(model, data, epochs=3, seed=3, work_dir=tmp_path)
-    other = _train(model, data, epochs=3, seed=4)
-    for found in (again, kept):
-        assert found.losses == whole.losses
-        for site, masks in whole.masks.items():
-            np.testing.assert_array_equal(found.masks[site], masks)
-        for mine, theirs in zip(
-            found.model.get_weights(), whole.model.get_weights(), strict=True
-        ):
-            np.testing.assert_array_equal(mine, theirs)
-    assert other.losses != whole.losses
+def test_the_seed_decides_and_a_stopped_run_goes_on(
+    model, data, tmp_path, monkeypatch
+):
+    whole = _train(model, data, seed=3)
+    save = class_mask_epochs.KeptEpoch.save
+
+    def save_and_stop(self, network, losses):
+        save(self, network, losses)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(class_mask_epochs.KeptEpoch, "save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        _train(model, data, seed=3, work_dir=tmp_path)
+    monkeypatch.undo()
+    found = _train(model, data, seed=3, work_dir=tmp_path)
+    assert found.losses == whole.losses
+    for site, masks in whole.masks.items():
+        np.testing.assert_array_equal(found.masks[site], masks)
+    for mine, theirs in zip(
+        found.model.get_weights(), whole.model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+    assert _train(model, data, seed=4).losses != whole.losses
 
 
 def test_scales_are_half_the_sum_over_classes(model, data):

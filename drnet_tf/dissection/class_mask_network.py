@@ -181,8 +181,7 @@ class ClassMaskNetwork:
         if train_weights:
             outputs = gated([images, *gates])
         else:
-            gated.trainable = False
-            outputs = gated([images, *gates], training=False)
+            outputs = _AsAtInference(gated)([images, *gates])
         return functional_model([images, draws], outputs)
 
     def _loss(
@@ -204,6 +203,23 @@ class ClassMaskNetwork:
             return penalty - ops.sum(hot * scores, axis=-1)
 
         return loss
+
+
+class _AsAtInference(keras.layers.Layer):
+    """A network whose weights stay, and that never knows of training.
+
+    A model hands `training` on to the models in it, whatever their own call
+    said; not to what is within a layer that does not ask for it.
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        super().__init__(trainable=False)
+        self.network = network
+        network.trainable = False
+
+    def call(self, inputs: list[Any]) -> Any:
+        """The network's outputs."""
+        return self.network(inputs, training=False)
 
 
 def _check(

@@ -137,9 +137,9 @@ class ClassMasks:
             "model": fingerprint(problem.model),
             "coupling": problem.coupling,
             "class_names": list(problem.class_names),
+            "seed": problem.seed,
             "images": digest_of(images),
             "batch_size": problem.batch_size,
-            "seed": problem.seed,
         }
         return KeptEpoch(problem.work_dir, plan)
 

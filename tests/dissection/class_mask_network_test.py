@@ -17,12 +17,13 @@ SETTINGS = {
 }
 
 
-def _model(softmax=False):
+def _model(softmax=False, dropout=0.0):
     """Positive weights on positive images: the ReLU changes nothing."""
     generator = np.random.default_rng(0)
     image = keras.Input((1, 1, 2))
     x = keras.layers.Conv2D(4, 1, activation="relu", name="conv")(image)
     x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(dropout)(x)
     scores = keras.layers.Dense(
         3, activation="softmax" if softmax else None, name="scores"
     )
@@ -96,7 +97,7 @@ class _ByHand:
 
 @pytest.mark.parametrize("softmax", [False, True])
 def test_two_updates_of_the_masks_alone(softmax):
-    model = _model(softmax)
+    model = _model(softmax, dropout=0.5)  # of which nothing must be felt
     network, hand = _network(model), _ByHand(model, 2 / (1 + 3), ["masks"])
     generator = np.random.default_rng(2)
     for _ in range(2):

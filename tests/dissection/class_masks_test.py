@@ -54,8 +54,8 @@ def test_each_class_finds_its_channel(model, data):
     found = _dissect(model, data)
     scores = found.scores["relu"]
     assert scores.shape == (2, 3) and (scores >= 0).all()
-    assert scores[0, 0] > scores[1, 0] > scores[0, 2]
-    assert scores[1, 1] > scores[0, 1] > scores[1, 2]
+    assert scores[0, 0] > max(scores[1, 0], scores[0, 2])
+    assert scores[1, 1] > max(scores[0, 1], scores[1, 2])
     # Without an influence, both rows of a channel only decay, alike.
     assert scores[0, 2] == scores[1, 2] < 1
     assert found.method == "class_masks"
