@@ -98,11 +98,7 @@ def train_with_class_masks(
         finite, a work_dir of another run.
     """
     settings = settings or ClassMasks()
-    if batch_size < 1:
-        raise ValueError(
-            f"train_with_class_masks: batch_size is {batch_size}, expected 1 "
-            "or more."
-        )
+    _check_batch_size(batch_size)
     masked = foldable_sites(model, coupling) if sites is None else tuple(sites)
     network = ClassMaskNetwork(
         model,
@@ -138,3 +134,11 @@ def train_with_class_masks(
         progress=progress,
     )
     return ClassMaskTraining(network.model, network.masks(), losses)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(
+            f"train_with_class_masks: batch_size is {batch_size}, expected 1 "
+            "or more."
+        )

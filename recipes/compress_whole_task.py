@@ -36,6 +36,7 @@ from absl import flags
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from drnet_tf.masks import ChannelMask
 
@@ -69,10 +70,9 @@ def main() -> None:
     import keras
 
     from drnet_tf.artifacts import check_writable, write_json, write_together
-    from drnet_tf.costs import count_costs
-    from drnet_tf.evaluation import evaluate
     from drnet_tf.finetuning import Distillation, finetune
     from drnet_tf.pruning import prune
+    from drnet_tf.voting import vote
 
     output = Path(_OUTPUT.value)
     mask_path = output.with_suffix(".mask.safetensors")
@@ -93,32 +93,44 @@ def main() -> None:
     )
     model = keras.models.load_model(_MODEL.value, compile=False)
     data, names = _training_images(model)
-    test, _ = data_flags.open_split(model, "test")
-    start, mask = _masked(model, data, names)
-    small = prune(start, mask, classes=names, class_names=names)
-    trained = finetune(small, start, data, training).model
-    costs, full = count_costs(trained), count_costs(model)
-    report = {
+    start, scores = _scored(model, data, names)
+    mask = vote(
+        start, scores, _CUT.value, floor=_FLOOR.value, class_names=names
+    )
+    pruned = prune(start, mask, classes=names, class_names=names)
+    trained = finetune(pruned, start, data, training).model
+    networks = {"full": model, "pruned": pruned.model, "trained": trained}
+    report = _report(networks, mask, names)
+    write_together({output: trained.save, mask_path: mask.save})
+    write_json(summary, report)
+    _print(report)
+
+
+def _report(
+    networks: dict[str, keras.Model], mask: ChannelMask, names: Sequence[str]
+) -> dict[str, Any]:
+    from drnet_tf.costs import count_costs
+    from drnet_tf.evaluation import evaluate
+
+    test, _ = data_flags.open_split(networks["full"], "test")
+    costs = {name: count_costs(x) for name, x in networks.items()}
+    return {
         "settings": {f.name: f.value for f in _FLAGS} | data_flags.settings(),
         "rate": mask.provenance["rate"],
         "widths": mask.widths,
-        "macs": {"full": full.macs, "small": costs.macs},
-        "parameters": {"full": full.parameters, "small": costs.parameters},
+        "macs": {name: x.macs for name, x in costs.items()},
+        "parameters": {name: x.parameters for name, x in costs.items()},
         "accuracy": {
-            name: evaluate(net, test, names, names).accuracy
-            for name, net in (
-                ("full", model),
-                ("pruned", small.model),
-                ("trained", trained),
-            )
+            name: evaluate(x, test, names, names).accuracy
+            for name, x in networks.items()
         },
     }
-    write_together({output: trained.save, mask_path: mask.save})
-    write_json(summary, report)
-    print(
-        f"{1 - costs.macs / full.macs:.1%} of the MACs and "
-        f"{1 - costs.parameters / full.parameters:.1%} of the parameters saved"
-    )
+
+
+def _print(report: dict[str, Any]) -> None:
+    for what in ("macs", "parameters"):
+        share = report[what]["trained"] / report[what]["full"]
+        print(f"{1 - share:.1%} of the {what} saved")
     for name, accuracy in report["accuracy"].items():
         print(f"{name:8} {accuracy:.2%}")
 
@@ -132,17 +144,17 @@ def _training_images(model: keras.Model) -> tuple[Any, tuple[str, ...]]:
     return sample(stream, names, names, _IMAGES.value, seed=_SEED.value), names
 
 
-def _masked(
+def _scored(
     model: keras.Model, data: Any, names: Sequence[str]
-) -> tuple[keras.Model, ChannelMask]:
-    """The network that is pruned, and the channels that stay."""
+) -> tuple[keras.Model, dict[str, np.ndarray]]:
+    """The network that is pruned, and the score of every channel."""
     import keras
 
     from drnet_tf.class_mask_training import train_with_class_masks
     from drnet_tf.dissection.class_masks import ClassMasks
     from drnet_tf.dissection.dissect import dissect
     from drnet_tf.scale_folding import fold_scales, foldable_sites
-    from drnet_tf.voting import class_sums, vote
+    from drnet_tf.voting import class_sums
 
     method = ClassMasks(
         epochs=_MASK_EPOCHS.value,
@@ -158,26 +170,17 @@ def _masked(
             images_per_class=_IMAGES.value or 100,
             seed=_SEED.value,
         )
-        inner = foldable_sites(model)
-        scores = {site: found.scores[site] for site in inner}
-    else:
-        if _SCRATCH.value:
-            keras.utils.set_random_seed(_SEED.value)
-            model = keras.models.clone_model(model)
-        trained = train_with_class_masks(
-            model, data, method, batch_size=_BATCH_SIZE.value, seed=_SEED.value
-        )
-        # As in the paper, also in front of a ReLU6: the training mends it.
-        model = fold_scales(trained.model, trained.scales(), strict=False)
-        scores = trained.masks
-    mask = vote(
-        model,
-        class_sums(scores),
-        _CUT.value,
-        floor=_FLOOR.value,
-        class_names=names,
+        masks = {site: found.scores[site] for site in foldable_sites(model)}
+        return model, class_sums(masks)
+    if _SCRATCH.value:
+        keras.utils.set_random_seed(_SEED.value)
+        model = keras.models.clone_model(model)
+    trained = train_with_class_masks(
+        model, data, method, batch_size=_BATCH_SIZE.value, seed=_SEED.value
     )
-    return model, mask
+    # As in the paper, also in front of a ReLU6: the training mends it.
+    folded = fold_scales(trained.model, trained.scales(), strict=False)
+    return folded, class_sums(trained.masks)
 
 
 if __name__ == "__main__":

@@ -47,9 +47,9 @@ def test_a_small_network_of_all_classes(compress, tmp_path, frozen):
     assert mask.kept == 3 and mask.class_names == ("blue", "green", "red")
     report = json.loads((tmp_path / "small.json").read_text("utf-8"))
     assert report["accuracy"]["full"] == 1
-    assert report["macs"]["small"] * 2 == report["macs"]["full"]
+    assert report["macs"]["trained"] * 2 == report["macs"]["full"]
     assert report["settings"]["frozen"] is frozen
-    assert "50.0% of the MACs" in done.out
+    assert "50.0% of the macs saved" in done.out
 
 
 def test_masks_alone_need_a_trained_network(compress):
