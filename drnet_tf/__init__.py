@@ -17,6 +17,7 @@ from drnet_tf.dissection.baselines import (
     Random,
 )
 from drnet_tf.dissection.cdrp import CDRP
+from drnet_tf.dissection.class_masks import ClassMasks
 from drnet_tf.dissection.dissect import dissect
 from drnet_tf.dissection.gates_of_images import learn_cdrps
 from drnet_tf.dissection.taylor import Taylor
@@ -40,6 +41,7 @@ __all__ = [
     "ChannelGate",
     "ChannelImportance",
     "ChannelMask",
+    "ClassMasks",
     "DRNet",
     "Distillation",
     "Evaluation",

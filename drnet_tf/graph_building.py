@@ -55,6 +55,13 @@ def functional_model(
         sys.setrecursionlimit(limit)
 
 
+def copied(model: keras.Model) -> keras.Model:
+    """A network of the same layers and weights, none of them shared."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def as_inputs(model: keras.Model, *arrays: Any) -> Any:
     """Arrays in the structure in which a model takes its inputs.
 

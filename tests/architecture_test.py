@@ -58,10 +58,12 @@ RANKS = {
         "digits",
         "models",
         "masked_network",
+        "voting",
+        "scale_folding",
     },
     5: {"dissection", "pruning", "evaluation"},
     6: {"budgets", "finetuning", "repair", "survey"},
-    7: {"selection", "subnetworks"},
+    7: {"selection", "subnetworks", "class_mask_training"},
     8: {"subtasks"},
     9: {
         "fronts",
