@@ -34,10 +34,11 @@ def gradient(
 
     Args:
       function: maps a tensor to `(scalar, others)`.
-      variable: where the gradient is taken.
+      variable: where the gradient is taken: a tensor, or a list of them.
 
     Returns:
-      `(d scalar / d variable, others)`.
+      `(d scalar / d variable, others)`, structured as `variable`; zeros where
+      the scalar does not depend on it.
     """
     if keras.backend.backend() == "jax":
         import jax
@@ -49,7 +50,10 @@ def gradient(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variable)
         value, others = function(variable)
-    return tape.gradient(value, variable), others
+    slope = tape.gradient(
+        value, variable, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    return slope, others
 
 
 def compiled(
