@@ -27,7 +27,7 @@ def logit_caller(
     Returns:
       `(call, args, kwargs) -> outputs`, for `replay`.
     """
-    softmaxes = {call.name for call in _head(graph, classifier)}
+    softmaxes = head_softmaxes(graph, classifier)
     # Made before the network is traced: weights are copied.
     own = classifier.call
     linear = _linear(own, graph) if own.name in softmaxes else own.operation
@@ -51,15 +51,15 @@ def is_softmax(call: Call) -> bool:
     return name in ("softmax", "log_softmax")
 
 
-def _head(graph: Graph, classifier: Classifier) -> list[Call]:
-    """The softmaxes from the classifier to the output."""
+def head_softmaxes(graph: Graph, classifier: Classifier) -> frozenset[str]:
+    """Names of the calls with a softmax from the classifier to the output."""
     producers = graph.producers()
-    found, call = [], producers[graph.outputs[0]]
+    found, call = set(), producers[graph.outputs[0]]
     while True:
         if is_softmax(call):
-            found.append(call)
+            found.add(call.name)
         if call.name == classifier.call.name:
-            return found
+            return frozenset(found)
         call = producers[call.inputs[0]]
 
 
