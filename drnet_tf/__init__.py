@@ -7,10 +7,13 @@ layers. See README.md for a tour and docs/architecture.md for the house.
 
 from __future__ import annotations
 
+from drnet_tf.assembly import Component, assemble
 from drnet_tf.channel_gate import ChannelGate
 from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.dissection.cdrp import CDRP
 from drnet_tf.dissection.dissect import dissect, learn_cdrps
+from drnet_tf.dissection.frat import FRAT
+from drnet_tf.dissection.relevance import Relevance
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.finetuning import Distillation, finetune
 from drnet_tf.free_sites import GateSite
@@ -29,14 +32,18 @@ __all__ = [
     "ChannelGate",
     "ChannelImportance",
     "ChannelMask",
+    "Component",
     "DRNet",
     "Distillation",
     "Evaluation",
+    "FRAT",
     "GateSite",
     "PrunedModel",
+    "Relevance",
     "SubTask",
     "__version__",
     "apply_mask",
+    "assemble",
     "count_costs",
     "count_masked_costs",
     "dissect",

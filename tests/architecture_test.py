@@ -51,6 +51,7 @@ RANKS = {
     },
     4: {
         "classifier",
+        "logits",
         "labeled_images",
         "image_sources",
         "datasets",
@@ -60,7 +61,7 @@ RANKS = {
         "masked_network",
     },
     5: {"dissection", "pruning", "evaluation"},
-    6: {"budgets", "finetuning", "repair", "survey"},
+    6: {"assembly", "budgets", "finetuning", "repair", "survey"},
     7: {"selection", "subnetworks"},
     8: {"subtasks"},
     9: {
@@ -86,6 +87,7 @@ SIDEWAYS = {
     ("width_masks", "masks"),
     ("width_masks", "rules"),
     ("nested_masks", "allocation"),
+    ("logits", "classifier"),
     ("running", "call_costs"),
     ("costs", "call_costs"),
     ("costs", "running"),

@@ -41,12 +41,12 @@ class FRAT:
     Convolutional Neural Network", 2022, arXiv:2203.13453, version 1.
 
     Departures: the equations are an interpretation, as only the abstract of
-    version 1 was at hand ("positive derivatives of predicted class probability
-    in terms of the feature maps"); sum over places, mean over images and min-max
-    are those of its second version. The images are those that `dissect` draws
-    from the correctly classified ones, not the most confident. The maps of a
-    tied site are added up. Where all maps of a site have the same derivative,
-    all are critical, so that a site of one channel keeps it.
+    version 1 was at hand, which speaks of positive derivatives of the predicted
+    class' probability by the feature maps; sum over places, min-max and β are
+    borrowed from version 2. The images are those that `dissect` draws from the
+    correctly classified ones, not the most confident. The derivatives by the
+    maps of a tied site are added up. Where all maps of a site have the same
+    derivative, all are critical, so that a site of one channel keeps it.
 
     Args:
       of: what is derived. "probability": as in the paper; its derivative
@@ -67,8 +67,8 @@ class FRAT:
     def __post_init__(self) -> None:
         if self.of not in _OF:
             raise ValueError(
-                f"FRAT: of is {self.of!r}, expected one of {_OF}; 'probability' "
-                "is the paper's."
+                f"FRAT: of is {self.of!r}, expected one of {_OF}; "
+                "'probability' is the paper's."
             )
 
     def scores(

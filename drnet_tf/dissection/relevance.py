@@ -49,14 +49,14 @@ class Relevance:
     Departures: the images are those that `dissect` draws from the correctly
     classified ones (the paper: the 50 most confident of a class). Through sums,
     concatenations, flattening and depthwise convolutions every channel is
-    followed to the very channels that it is made of, and one that several layers
-    read is relevant if it is to one of them; the code takes all channels as
-    relevant where numbers do not fit. That is done here where channels cannot be
-    followed (attention, transposed convolutions, layers of one's own): the
-    diagnostics name those calls as `reset`. Soft: on the poster the sum runs over all q alike; here
-    each counts as much as it is relevant itself, for without that no layer would
-    learn from those behind. Where all p have the same s, all are relevant if it
-    is positive.
+    followed to the very channels that it is made of, and one that several
+    layers read is relevant if it is to one of them; the code takes all channels
+    as relevant where numbers do not fit. That is done here where channels
+    cannot be followed (attention, transposed convolutions, layers of one's
+    own): the diagnostics name those calls as `reset`. Soft: on the poster the
+    sum runs over all q alike; here each counts as much as it is relevant
+    itself, as otherwise no layer would learn from those behind. Where all p
+    have the same s, all are relevant if it is positive.
 
     Args:
       mode: "hard" or "soft"; α and β are for "hard".
@@ -164,28 +164,36 @@ def _aggregate(
     }
     bar, count = DelayedBar(len(problem.images), "image"), 0
     for images, labels in problem.images:
-
-        def call(
-            step: Call, args: Any, kwargs: Any, labels: Any = labels
-        ) -> Any:
-            if step.name in found:
-                inputs = keras.tree.flatten((args, kwargs))[0]
-                array = keras.ops.convert_to_numpy(inputs)
-                found[step.name].add(array, labels)
-            return step.operation(*args, **kwargs)
-
-        replay(graph, [keras.ops.convert_to_tensor(images)], call)
+        _add_batch(found, graph, images, labels)
         count += len(images)
         if problem.progress:
             bar.update(count)
     for layer, part in found.items():
         if not np.isfinite(part.sums).all():
             raise ValueError(
-                f"Relevance, model '{name}', layer '{layer}': its contributions "
-                "hold NaN or infinite values, expected numbers; check the "
-                "weights and the scale of the images."
+                f"Relevance, model '{name}', layer '{layer}': it has "
+                "contributions that are NaN or infinite, expected numbers; "
+                "check the weights and the scale of the images."
             )
     return found
+
+
+def _add_batch(
+    found: dict[str, Contributions],
+    graph: Graph,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> None:
+    """Runs a batch, and adds what each layer reads to its contributions."""
+
+    def call(step: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if step.name in found:
+            inputs = keras.tree.flatten((args, kwargs))[0]
+            array = keras.ops.convert_to_numpy(inputs)
+            found[step.name].add(array, labels)
+        return step.operation(*args, **kwargs)
+
+    replay(graph, [keras.ops.convert_to_tensor(images)], call)
 
 
 def _by_site(problem: Problem, walk: BackWalk) -> dict[str, np.ndarray]:
