@@ -93,6 +93,20 @@ def test_same_bytes_for_the_same_seed():
     assert first.scores["conv"].tobytes() == again.scores["conv"].tobytes()
 
 
+def test_permuted_classes_permute_the_rows():
+    images, labels = _data()
+    turned = dissect(
+        _network(head=HEAD[:, ::-1]),
+        (images, 1 - labels),
+        FRAT(),
+        class_names=NAMES[::-1],
+        images_per_class=2,
+        progress=False,
+    )
+    straight = _dissect(_network(), FRAT()).scores["conv"]
+    np.testing.assert_allclose(turned.scores["conv"], straight[::-1], rtol=1e-5)
+
+
 def test_all_places_of_a_tied_site_count():
     layers = keras.layers
     keras.utils.set_random_seed(0)

@@ -114,6 +114,30 @@ def test_same_bytes_for_the_same_seed():
         assert scores.tobytes() == again[site].tobytes()
 
 
+def test_permuted_classes_permute_the_rows():
+    model = _chain()
+    images = np.random.default_rng(1).normal(size=(60, 5, 5, 2))
+    labels = np.argmax(model.predict(images, verbose=0), 1)
+    first = [np.flatnonzero(labels == number)[:2] for number in range(3)]
+    images, labels = images[np.concatenate(first)], np.repeat(range(3), 2)
+    kernel, bias = model.get_layer("scores").get_weights()
+    scores = []
+    for order in ([0, 1, 2], [2, 0, 1]):
+        model.get_layer("scores").set_weights([kernel[:, order], bias[order]])
+        data = (images.astype("float32"), np.argsort(order)[labels])
+        names = [NAMES[x] for x in order]
+        found = dissect(
+            model,
+            data,
+            Relevance(),
+            class_names=names,
+            images_per_class=2,
+            progress=False,
+        )
+        scores.append(found.scores["a"])
+    np.testing.assert_allclose(scores[1], scores[0][[2, 0, 1]], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [
