@@ -7,6 +7,7 @@ layers. See README.md for a tour and docs/architecture.md for the house.
 
 from __future__ import annotations
 
+from drnet_tf.assembly import Component, assemble
 from drnet_tf.channel_gate import ChannelGate
 from drnet_tf.costs import count_costs, count_masked_costs
 from drnet_tf.dissection.accuracy_reduction import AccuracyReduction
@@ -19,7 +20,9 @@ from drnet_tf.dissection.baselines import (
 from drnet_tf.dissection.cdrp import CDRP
 from drnet_tf.dissection.class_masks import ClassMasks
 from drnet_tf.dissection.dissect import dissect
+from drnet_tf.dissection.frat import FRAT
 from drnet_tf.dissection.gates_of_images import learn_cdrps
+from drnet_tf.dissection.relevance import Relevance
 from drnet_tf.dissection.taylor import Taylor
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.finetuning import Distillation, finetune
@@ -42,18 +45,22 @@ __all__ = [
     "ChannelImportance",
     "ChannelMask",
     "ClassMasks",
+    "Component",
     "DRNet",
     "Distillation",
     "Evaluation",
+    "FRAT",
     "GateSite",
     "Magnitude",
     "MeanActivation",
     "PrunedModel",
     "Random",
+    "Relevance",
     "SubTask",
     "Taylor",
     "__version__",
     "apply_mask",
+    "assemble",
     "count_costs",
     "count_masked_costs",
     "dissect",

@@ -56,7 +56,7 @@ class Classifier:
     probabilities: bool
 
 
-def find_classifier(model: keras.Model) -> Classifier:
+def find_classifier(model: keras.Model, fewest: int = 2) -> Classifier:
     """Finds the layer whose output channels are the classes.
 
     Walks back from the model's one output through softmax, flattening,
@@ -65,11 +65,12 @@ def find_classifier(model: keras.Model) -> Classifier:
 
     Args:
       model: a Functional or Sequential model; nested models are opened.
+      fewest: how many classes it has to have.
 
     Raises:
       TypeError: the model is subclassed, or no Keras model.
       ValueError: the model outputs no class scores, with the reason: several
-        outputs, an output that is not `(batch, classes)`, a single class,
+        outputs, an output that is not `(batch, classes)`, too few classes,
         another activation (sigmoid), or no such layer.
 
     Example:
@@ -85,7 +86,7 @@ def find_classifier(model: keras.Model) -> Classifier:
       (10, True)
     """
     graph = read_graph(model)
-    num_classes = _check_output(model, graph)
+    num_classes = _check_output(model, graph, fewest)
     producers = graph.producers()
     probabilities: bool | None = None  # not known before a softmax is met
     pooled = False
@@ -140,13 +141,13 @@ def log_probabilities(outputs: Any, probabilities: bool) -> Any:
     return keras.ops.log_softmax(outputs, axis=-1)
 
 
-def _check_output(model: keras.Model, graph: Graph) -> int:
+def _check_output(model: keras.Model, graph: Graph, fewest: int) -> int:
     if len(graph.outputs) != 1:
         raise _no_scores(model, f"it has {len(graph.outputs)} outputs")
     shape = graph.tensors[graph.outputs[0]].shape
     if len(shape) != 2 or shape[-1] is None:
         raise _no_scores(model, f"its output has shape {tuple(shape)}")
-    if shape[-1] < 2:
+    if shape[-1] < fewest:
         raise _no_scores(model, f"its output has {shape[-1]} channel")
     return int(shape[-1])
 

@@ -51,6 +51,7 @@ RANKS = {
     },
     4: {
         "classifier",
+        "logits",
         "labeled_images",
         "image_sources",
         "datasets",
@@ -64,6 +65,8 @@ RANKS = {
     5: {"dissection", "pruning", "evaluation"},
     6: {"budgets", "finetuning", "repair", "survey"},
     7: {"selection", "subnetworks", "class_mask_training"},
+    6: {"assembly", "budgets", "finetuning", "repair", "survey"},
+    7: {"selection", "subnetworks"},
     8: {"subtasks"},
     9: {
         "fronts",
@@ -88,6 +91,7 @@ SIDEWAYS = {
     ("width_masks", "masks"),
     ("width_masks", "rules"),
     ("nested_masks", "allocation"),
+    ("logits", "classifier"),
     ("running", "call_costs"),
     ("costs", "call_costs"),
     ("costs", "running"),

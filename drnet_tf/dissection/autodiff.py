@@ -38,6 +38,10 @@ def gradient(
 
     Returns:
       `(d scalar / d variable, others)`; a list where `variable` is one.
+      function: maps a tensor to `(scalar, others)`.
+      variable: where the gradient is taken: a tensor, or a list of them.
+      `(d scalar / d variable, others)`, structured as `variable`; zeros where
+      the scalar does not depend on it.
     """
     if keras.backend.backend() == "jax":
         import jax
@@ -49,7 +53,10 @@ def gradient(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variable)
         value, others = function(variable)
-    return tape.gradient(value, variable), others
+    slope = tape.gradient(
+        value, variable, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    return slope, others
 
 
 def compiled(
