@@ -63,10 +63,8 @@ RANKS = {
         "scale_folding",
     },
     5: {"dissection", "pruning", "evaluation"},
-    6: {"budgets", "finetuning", "repair", "survey"},
-    7: {"selection", "subnetworks", "class_mask_training"},
     6: {"assembly", "budgets", "finetuning", "repair", "survey"},
-    7: {"selection", "subnetworks"},
+    7: {"selection", "subnetworks", "class_mask_training"},
     8: {"subtasks"},
     9: {
         "fronts",

@@ -34,12 +34,9 @@ def gradient(
 
     Args:
       function: maps a tensor, or a list of them, to `(scalar, others)`.
-      variable: where the gradient is taken.
+      variable: where the gradient is taken: a tensor, or a list of them.
 
     Returns:
-      `(d scalar / d variable, others)`; a list where `variable` is one.
-      function: maps a tensor to `(scalar, others)`.
-      variable: where the gradient is taken: a tensor, or a list of them.
       `(d scalar / d variable, others)`, structured as `variable`; zeros where
       the scalar does not depend on it.
     """
