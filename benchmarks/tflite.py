@@ -50,7 +50,9 @@ _RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
 _ROUNDS = flags.DEFINE_integer("rounds", 60, "Timed runs of each file.", 3)
 _TFMOT = flags.DEFINE_bool("tfmot", False, "Needs the extra `tfmot`.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of random importances and images.")
-_OUTPUT = flags.DEFINE_string("output", None, "The .json file to write.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "The .json file to write.", required=True
+)
 
 
 def main(argv: list[str]) -> None:
@@ -61,8 +63,7 @@ def main(argv: list[str]) -> None:
 
     from drnet_tf.artifacts import check_writable, write_json
 
-    if _OUTPUT.value:
-        check_writable(_OUTPUT.value)
+    check_writable(_OUTPUT.value)
     model = keras.models.load_model(_MODEL.value, compile=False)
     importance = _importance(model)
     classes = _CLASSES.value or list(importance.class_names[:2])
@@ -93,8 +94,7 @@ def main(argv: list[str]) -> None:
             ),
         }
     _show(found)
-    if _OUTPUT.value:
-        write_json(_OUTPUT.value, found)
+    write_json(_OUTPUT.value, found)
 
 
 def _importance(model: keras.Model) -> ChannelImportance:

@@ -122,12 +122,7 @@ def dissect(
         work_dir,
         progress,
     )
-    config = dataclasses.asdict(method) | {
-        "images_per_class": images_per_class,
-        "seed": seed,
-        "batch_size": size,
-        **({} if coupling == "free" else {"coupling": coupling}),
-    }
+    config = dataclasses.asdict(method) | _settings(problem, images_per_class)
     mark = fingerprint(model)
     if learner is None:
         return _scored(cast(Method, method), problem, config, mark, kept)
@@ -157,6 +152,17 @@ def _scored(
         mark,
         kept.images(),
     )
+
+
+def _settings(problem: Problem, images_per_class: int) -> dict[str, Any]:
+    """Those that every method has."""
+    coupling = problem.coupling
+    return {
+        "images_per_class": images_per_class,
+        "seed": problem.seed,
+        "batch_size": problem.batch_size,
+        **({} if coupling == "free" else {"coupling": coupling}),
+    }
 
 
 def _predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
