@@ -5,7 +5,8 @@ sub-networks over all `--bundles`, which have to be the same bytes, or refused
 by both. Then each reads `--mutations` broken copies of the two smallest (bits
 flipped, cut short, fields spliced; half of them with the checksums mended):
 nothing but the documented error may come of it, within a second, in memory
-below twice the file (of Python every tenth is measured). Both are timed on `--timed` requests of the first bundle.
+below twice the file (of Python every tenth is measured). Both are timed on
+`--timed` requests of the first bundle.
 
 Reads: `--bundles`, files of `write_bundle`. Needs a JDK. Writes: `--output`, a
 JSON; prints the same.
