@@ -49,6 +49,8 @@ class ClassMaskNetwork:
       sparsity: λ.
       weight_decay: w.
       seed: of the network's dropout.
+      columns: which of the numbers drawn for an image each class gets, a
+        permutation; None: in the order of the outputs.
 
     Attributes:
       model: the copy, whose weights are trained if asked for.
@@ -72,11 +74,13 @@ class ClassMaskNetwork:
         sparsity: float,
         weight_decay: float,
         seed: int,
+        columns: Sequence[int] | None = None,
     ) -> None:
         sites = gate_sites(model, coupling)
         classifier = find_classifier(model)
         _check(model, sites, masked)
         self.num_classes = classifier.num_classes
+        self._columns = list(columns or range(self.num_classes))
         self.masked = tuple(x.name for x in sites if x.name in masked)
         self.model = copied(model)
         self._scale = 1.0 if train_weights else 2 / (1 + self.num_classes)
@@ -125,7 +129,7 @@ class ClassMaskNetwork:
           the others.
         """
         shape = (len(labels), len(self.masked), self.num_classes)
-        draws = generator.random(shape, np.float32)
+        draws = generator.random(shape, np.float32)[..., self._columns]
         draws[np.arange(len(labels)), :, labels] = 1
         return draws
 

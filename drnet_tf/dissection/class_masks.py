@@ -109,6 +109,8 @@ class ClassMasks:
             coupling=problem.coupling,
             train_weights=False,
             seed=problem.seed,
+            # By name: classes in another order are drawn for alike.
+            columns=np.argsort(np.argsort(problem.class_names)).tolist(),
             **self.optimiser(),
         )
         images, labels = map(np.concatenate, zip(*problem.images, strict=True))

@@ -18,7 +18,10 @@ from drnet_tf.dissection.baselines import (
     Random,
 )
 from drnet_tf.dissection.cdrp import CDRP
+from drnet_tf.dissection.class_masks import ClassMasks
 from drnet_tf.dissection.dissect import dissect
+from drnet_tf.dissection.frat import FRAT
+from drnet_tf.dissection.relevance import Relevance
 from drnet_tf.dissection.taylor import Taylor
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.importance import ChannelImportance
@@ -35,6 +38,10 @@ METHODS = {
     "batch_norm_scale": BatchNormScale(),
     "mean_activation": MeanActivation(),
     "taylor": Taylor(),
+    "frat": FRAT(of="logit"),
+    "relevance": Relevance(),
+    "relevance soft": Relevance(mode="soft"),
+    "class_masks": ClassMasks(epochs=1),
 }
 NAMES = ("cat", "dog", "cow")
 _PER_CLASS = 2
