@@ -84,7 +84,7 @@ class ClassMasks:
             self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0"
         )
 
-    def optimiser(self) -> dict[str, float]:
+    def optimiser(self) -> dict[str, Any]:
         """The settings of the updates, as `ClassMaskNetwork` takes them."""
         names = ("learning_rate", "momentum", "sparsity", "weight_decay")
         return {name: getattr(self, name) for name in names}
