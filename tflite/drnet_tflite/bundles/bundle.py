@@ -71,7 +71,7 @@ class Bundle:
 
     @property
     def identity(self) -> str:
-        """Tells bundles apart: hex digits that depend on every byte of them."""
+        """Tells bundles apart: hex digits of all that cutting reads."""
         plan = self.plan
         checksums = plan.skeleton_crc, plan.vectors_crc, self._footer_crc()
         return "".join(f"{x:08x}" for x in checksums)
