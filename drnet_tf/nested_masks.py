@@ -90,6 +90,60 @@ def masks_by_threshold(
     )
 
 
+def masks_by_rank(
+    importance: ChannelImportance,
+    classes: Sequence[str],
+    *,
+    rule: str = "union",
+) -> NestedMasks:
+    """A mask for every number of channels, whatever the scores look like.
+
+    All channels stand in one order, by their score. Importances with many equal
+    scores, of which a threshold makes few masks, meet any budget so, too: of
+    equals those go first that are further back in their site, so that all sites
+    lose the same share. The best channel of every site stays to the end: no
+    mask empties a site.
+
+    Args:
+      importance, classes: as for `masks_by_threshold`.
+      rule: as for `rules.subtask_scores`.
+
+    Raises:
+      ValueError: an unknown class or rule.
+
+    Example:
+      >>> importance = ChannelImportance(
+      ...     {"a": np.array([[0.5, 0.0, 0.0]]), "b": np.array([[0.0, 0.0]])},
+      ...     ("cat",),
+      ...     "by hand",
+      ... )
+      >>> masks = masks_by_rank(importance, ("cat",))
+      >>> [{s: m[s].sum().item() for s in m.sites} for m in masks]
+      [{'a': 3, 'b': 2}, {'a': 2, 'b': 2}, {'a': 2, 'b': 1}, {'a': 1, 'b': 1}]
+    """
+    scores = subtask_scores(importance, classes, rule)
+    site = np.concatenate(
+        [np.full(own.size, n) for n, own in enumerate(scores.values())]
+    )
+    # The place of a channel in its own site, 0 for the best.
+    place = np.concatenate(
+        [np.argsort(np.argsort(-x, kind="stable")) for x in scores.values()]
+    )
+    share = place / np.concatenate(
+        [np.full(own.size, own.size) for own in scores.values()]
+    )
+    score = np.concatenate(list(scores.values()))
+    order = np.lexsort((share, -score, place > 0))
+    names = list(scores)
+
+    def make(number: int) -> ChannelMask:
+        counts = np.bincount(site[order[: order.size - number]])
+        widths = dict(zip(names, counts.tolist(), strict=True))
+        return mask_of_widths(importance, classes, widths, rule)
+
+    return NestedMasks(classes, order.size - len(names) + 1, make)
+
+
 def masks_by_layers(
     importance: ChannelImportance,
     classes: Sequence[str],

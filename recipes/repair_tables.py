@@ -18,13 +18,13 @@ VGG16: about a minute for each sub-task on 2 cores, three with --distil.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import data_flags
 import running
 from absl import flags
+from kept_rows import KeptRows
 
 if TYPE_CHECKING:
     from drnet_tf.importance import ChannelImportance
@@ -59,8 +59,9 @@ _FLAGS = (
 def main() -> None:
     from drnet_tf.artifacts import check_writable, write_json, write_text
     from drnet_tf.importance import ChannelImportance
-    from drnet_tf.repair_study import summarise
     from drnet_tf.reporting.repair_report import repair_curves, repair_table
+    from drnet_tf.subtask_trials import summarise
+    from drnet_tf.survey import all_subtasks
 
     output = Path(_OUTPUT.value)
     paths = [output.with_suffix(x) for x in (".json", ".md", ".svg")]
@@ -72,22 +73,6 @@ def main() -> None:
         settings[name] = Path(settings[name]).name
     settings.pop("data_dir")
     settings["fingerprint"] = importance.fingerprint
-    rows = _rows(importance, settings)
-    means = summarise(rows)
-    write_json(paths[0], {"settings": settings, "means": means, "rows": rows})
-    write_text(paths[1], f"# {output.stem}\n\n{repair_table(means)}\n")
-    write_text(paths[2], repair_curves(means))
-    _work_file().unlink(missing_ok=True)
-    print(repair_table(means))
-
-
-def _rows(
-    importance: ChannelImportance, settings: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """All rows, those of an earlier run included."""
-    from drnet_tf.progress import DelayedBar
-    from drnet_tf.survey import all_subtasks
-
     subtasks = [
         classes
         for size in map(int, _SIZES.value)
@@ -95,19 +80,15 @@ def _rows(
             :: _STEP.value
         ]
     ]
-    done = _done_before(settings)
-    missing = [x for x in subtasks if x not in done]
-    print(f"{len(subtasks)} sub-tasks, {len(missing)} to do", flush=True)
-    if not missing:
-        return [done[x] for x in subtasks]
-    study = _study(importance)
-    bar = DelayedBar(len(missing), "sub-task")
-    for number, classes in enumerate(missing, 1):
-        done[classes] = study.row(classes)
-        with _work_file().open("a", encoding="utf-8") as file:
-            print(json.dumps(done[classes]), file=file)
-        bar.update(number)
-    return [done[x] for x in subtasks]
+    plan = {k: v for k, v in settings.items() if k not in ("sizes", "every")}
+    kept = KeptRows(output, plan)
+    rows = kept.rows(subtasks, lambda: _study(importance).row)
+    means = summarise(rows)
+    write_json(paths[0], {"settings": settings, "means": means, "rows": rows})
+    write_text(paths[1], f"# {output.stem}\n\n{repair_table(means)}\n")
+    write_text(paths[2], repair_curves(means))
+    kept.remove()
+    print(repair_table(means))
 
 
 def _study(importance: ChannelImportance) -> RepairStudy:
@@ -148,31 +129,6 @@ def _study(importance: ChannelImportance) -> RepairStudy:
             seed,
         ),
     )
-
-
-def _work_file() -> Path:
-    return Path(f"{_OUTPUT.value}.work")
-
-
-def _done_before(
-    settings: dict[str, Any],
-) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Rows of a run with the same settings that was stopped."""
-    path = _work_file()
-    plan = json.dumps(
-        {k: v for k, v in settings.items() if k not in ("sizes", "every")}
-    )
-    if not path.exists():
-        path.write_text(f"{plan}\n", "utf-8")
-        return {}
-    first, *lines = path.read_text("utf-8").splitlines()
-    if first != plan:
-        raise ValueError(
-            f"--output: '{path}' holds a run with other settings; remove it "
-            "or choose another output."
-        )
-    rows = [json.loads(line) for line in lines if line.endswith("}")]
-    return {tuple(row["classes"]): row for row in rows}
 
 
 if __name__ == "__main__":

@@ -64,13 +64,14 @@ RANKS = {
     },
     5: {"dissection", "pruning", "evaluation"},
     6: {"assembly", "budgets", "finetuning", "repair", "survey"},
-    7: {"selection", "subnetworks", "class_mask_training"},
+    7: {"selection", "subnetworks", "subtask_trials", "class_mask_training"},
     8: {"subtasks"},
     9: {
         "fronts",
         "head_study",
         "table_study",
         "coupling_study",
+        "method_study",
         "repair_study",
     },
     10: {"reporting", ""},  # "" is the façade, drnet_tf/__init__.py

@@ -7,8 +7,9 @@ import pytest
 from drnet_tf.dissection.baselines import random_importance
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
-from drnet_tf.repair_study import RepairStudy, StudySettings, summarise
+from drnet_tf.repair_study import RepairStudy, StudySettings
 from drnet_tf.reporting.repair_report import repair_curves, repair_table
+from drnet_tf.subtask_trials import summarise
 
 NAMES = ("cat", "cow", "dog")
 

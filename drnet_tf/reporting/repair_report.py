@@ -27,7 +27,7 @@ def repair_table(means: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table.
 
     Args:
-      means: of `repair_study.summarise`.
+      means: of `subtask_trials.summarise`.
     """
     lines = [
         [head for head, _ in _COLUMNS.values()],
@@ -44,7 +44,7 @@ def repair_curves(means: Sequence[Mapping[str, Any]]) -> str:
     """An SVG: accuracy of the smallest sub-tasks against parameters left.
 
     Args:
-      means: of `repair_study.summarise`.
+      means: of `subtask_trials.summarise`.
     """
     size = min(row["classes"] for row in means)
     own = [row for row in means if row["classes"] == size]

@@ -1,0 +1,258 @@
+"""Methods of dissection on one network, at equal costs, for many sub-tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from drnet_tf.budgets import largest_mask_within
+from drnet_tf.costs import CostModel
+from drnet_tf.evaluation import subtask_accuracy
+from drnet_tf.importance import ChannelImportance
+from drnet_tf.labeled_images import LabeledImages
+from drnet_tf.masked_network import MaskedNetwork
+from drnet_tf.masks import ChannelMask
+from drnet_tf.nested_masks import masks_by_rank
+from drnet_tf.subtask_trials import LEAST_SQUARES, NORMS, SubtaskTrials
+
+
+class MethodStudy:
+    """Compares the masks of several importances of one network.
+
+    Of every importance the channels with the highest scores stay, over all
+    sites, as many as the budget of MACs allows: see
+    `nested_masks.masks_by_rank`, the same for all.
+
+    Args:
+      model: the network; it is not changed.
+      importances: by the name of the method, of the same classes and sites.
+      budgets: shares of the full network's MACs, counted as running.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        importances: Mapping[str, ChannelImportance],
+        budgets: Sequence[float],
+    ) -> None:
+        self._model, self._importances = model, importances
+        self._budgets, self._costs = tuple(budgets), CostModel(model)
+
+    def choose_rules(
+        self,
+        train: LabeledImages,
+        subtasks: Sequence[tuple[str, ...]],
+        rules: Sequence[str],
+    ) -> dict[str, dict[str, float]]:
+        """How well each rule combines the classes of each method.
+
+        Args:
+          train: training images, as the network expects them.
+          subtasks: over which means are taken.
+          rules: of `rules.subtask_scores`.
+
+        Returns:
+          By method and rule: the mean accuracy of hard masks under the masked
+          softmax, over sub-tasks and budgets; the best rule first.
+        """
+        network = MaskedNetwork(self._model)
+        found = {}
+        for name, importance in self._importances.items():
+            means = {
+                rule: float(
+                    np.mean(
+                        [
+                            accuracy
+                            for classes in subtasks
+                            for accuracy in self._masked_accuracies(
+                                network, train, importance, classes, rule
+                            )
+                        ]
+                    )
+                )
+                for rule in rules
+            }
+            best = sorted(rules, key=lambda rule: means[rule], reverse=True)
+            found[name] = {rule: means[rule] for rule in best}
+        return found
+
+    def _masked_accuracies(
+        self,
+        network: MaskedNetwork,
+        data: LabeledImages,
+        importance: ChannelImportance,
+        classes: tuple[str, ...],
+        rule: str,
+    ) -> Iterator[float]:
+        rows = importance.class_rows(classes)
+        own = np.isin(data.labels, rows)
+        for mask in self._masks(importance, classes, rule):
+            outputs = network(data.images[own], mask)
+            yield subtask_accuracy(outputs, data.labels[own], rows)
+
+    def row(
+        self,
+        trials: SubtaskTrials,
+        classes: tuple[str, ...],
+        rules: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """Accuracies of one sub-task by every method at every budget.
+
+        Args:
+          trials: prunes, repairs and evaluates.
+          classes: the sub-task.
+          rules: by method.
+
+        Returns:
+          "classes", "full_accuracy" and "points": for each "budget" by
+          "selections", the methods, what `SubtaskTrials.run` gives.
+        """
+        rows = next(iter(self._importances.values())).class_rows(classes)
+        masks = {
+            name: list(self._masks(importance, classes, rules[name]))
+            for name, importance in self._importances.items()
+        }
+        points = []
+        # Budget by budget: all networks at once may not fit into memory.
+        for number, budget in enumerate(self._budgets):
+            tried = trials.run(
+                classes,
+                rows,
+                [own[number] for own in masks.values()],
+                [(LEAST_SQUARES, NORMS)] * len(masks),
+            )
+            points.append(
+                {
+                    "budget": budget,
+                    "selections": dict(zip(masks, tried, strict=True)),
+                }
+            )
+        return {
+            "classes": list(classes),
+            "full_accuracy": trials.full_accuracy(rows),
+            "points": points,
+        }
+
+    def _masks(
+        self,
+        importance: ChannelImportance,
+        classes: Sequence[str],
+        rule: str,
+    ) -> Iterator[ChannelMask]:
+        masks = masks_by_rank(importance, classes, rule=rule)
+        full = self._costs.full().macs
+        for budget in self._budgets:
+            yield largest_mask_within(
+                masks,
+                lambda mask: self._costs.masked(mask, len(classes)).macs,
+                budget * full,
+            )
+
+
+def differences(
+    rows: Sequence[Mapping[str, Any]], reference: str
+) -> list[dict[str, Any]]:
+    """By how much methods differ from one of them, on the same sub-tasks.
+
+    Args:
+      rows: of `MethodStudy.row`.
+      reference: the method that others are compared with.
+
+    Returns:
+      Rows with "budget", "treatment" ("hard", "norms", "least_squares"),
+      "method", "accuracy" (the mean), "difference" (its mean minus the
+      reference's, a fraction), "standard_error" of that over the sub-tasks and
+      "better", on how many of them the method is better than the reference.
+      Those of one budget and treatment stand together, the best first.
+    """
+    found: dict[tuple[float, str], list[dict[str, Any]]] = {}
+    for budget, treatment, values in _accuracies(rows):
+        for method, own in values.items():
+            pairs = own - values[reference]
+            spread = pairs.std(ddof=1) if len(pairs) > 1 else 0.0
+            found.setdefault((budget, treatment), []).append(
+                {
+                    "budget": budget,
+                    "treatment": treatment,
+                    "method": method,
+                    "accuracy": float(own.mean()),
+                    "difference": float(pairs.mean()),
+                    "standard_error": float(spread / np.sqrt(len(pairs))),
+                    "better": int((pairs > 0).sum()),
+                }
+            )
+    return [
+        row
+        for group in found.values()
+        for row in sorted(group, key=lambda x: x["accuracy"], reverse=True)
+    ]
+
+
+def winners(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Which method is best at every budget, and which are as good.
+
+    Args:
+      rows: of `MethodStudy.row`.
+
+    Returns:
+      Rows with "budget", "treatment", "best", its mean "accuracy" and
+      "as_good": the methods whose mean is less than two standard errors of the
+      differences over the sub-tasks below it.
+
+    Example:
+      >>> def selection(accuracy):
+      ...     return {"accuracy": {"hard": accuracy}}
+      >>> rows = [
+      ...     {"points": [{"budget": 0.5, "selections": {
+      ...         "a": selection(x), "b": selection(x - 0.1)}}]}
+      ...     for x in (0.8, 0.9, 0.95)
+      ... ]
+      >>> [(x["best"], x["as_good"]) for x in winners(rows)]
+      [('a', [])]
+    """
+    found = []
+    for budget, treatment, values in _accuracies(rows):
+        best = max(values, key=lambda name: values[name].mean())
+        as_good = []
+        for name, own in values.items():
+            gaps = values[best] - own
+            spread = gaps.std(ddof=1) if len(gaps) > 1 else 0.0
+            if name != best and gaps.mean() <= 2 * spread / len(gaps) ** 0.5:
+                as_good.append(name)
+        found.append(
+            {
+                "budget": budget,
+                "treatment": treatment,
+                "best": best,
+                "accuracy": float(values[best].mean()),
+                "as_good": as_good,
+            }
+        )
+    return found
+
+
+def _accuracies(
+    rows: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[float, str, dict[str, np.ndarray]]]:
+    """Yields budget, treatment and by method the sub-tasks' accuracies."""
+    for number, point in enumerate(rows[0]["points"]):
+        first = next(iter(point["selections"].values()))
+        for treatment in first["accuracy"]:
+            yield (
+                point["budget"],
+                treatment,
+                {
+                    method: np.array(
+                        [
+                            row["points"][number]["selections"][method][
+                                "accuracy"
+                            ][treatment]
+                            for row in rows
+                        ]
+                    )
+                    for method in point["selections"]
+                },
+            )
