@@ -64,3 +64,16 @@ def mask_of_widths(
             "widths": dict(widths),
         },
     )
+
+
+def full_mask(channels: Mapping[str, int]) -> ChannelMask:
+    """Keeps everything: for networks of which only the classifier is cut.
+
+    Args:
+      channels: number of every site.
+
+    Example:
+      >>> full_mask({"relu": 4})
+      ChannelMask(4 of 4 channels kept (100.0 %), 1 site)
+    """
+    return ChannelMask({site: np.ones(n, bool) for site, n in channels.items()})

@@ -268,14 +268,12 @@ def _classifier_only(
     model: keras.Model, classes: tuple[str, ...], names: tuple[str, ...]
 ) -> dict[str, float]:
     """Shares of parameters and MACs if only the classifier is cut."""
-    import numpy as np
-
-    from drnet_tf.masks import ChannelMask
     from drnet_tf.pruning import prune
     from drnet_tf.sites import gate_sites
+    from drnet_tf.width_masks import full_mask
 
-    everything = ChannelMask(
-        {site.name: np.ones(site.channels, bool) for site in gate_sites(model)}
+    everything = full_mask(
+        {site.name: site.channels for site in gate_sites(model)}
     )
     report = prune(
         model, everything, classes=classes, class_names=names, dry_run=True

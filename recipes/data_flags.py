@@ -48,11 +48,14 @@ def normalisation() -> dict[str, Any]:
 def load(
     model: keras.Model,
     split: str,
-    images_per_class: int,
+    images_per_class: int | None,
     seed: int,
     class_names: Sequence[str] | None = None,
 ) -> LabeledImages:
-    """Draws images of a split by seed, in the size and scale expected."""
+    """Draws images of a split by seed, in the size and scale expected.
+
+    None of `images_per_class` takes all of them.
+    """
     from drnet_tf.datasets import LabeledImages, load_split
     from drnet_tf.preprocessing import parse_preprocessing
 
@@ -62,7 +65,9 @@ def load(
         image_shape=model.input_shape[1:],
         data_dir=_DATA_DIR.value,
         class_names=class_names,
-    ).take(images_per_class, seed=seed)
+    )
+    if images_per_class is not None:
+        raw = raw.take(images_per_class, seed=seed)
     images = parse_preprocessing(_PREPROCESSING.value)(raw.images)
     return LabeledImages(images, raw.labels, raw.class_names)
 

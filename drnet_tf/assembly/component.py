@@ -14,6 +14,7 @@ from drnet_tf.graph import Call, Graph, read_graph, replay
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.logits import head_softmaxes, logit_caller
 from drnet_tf.names import check_class_names
+from drnet_tf.preprocessing import Preprocessing
 from drnet_tf.pruning import PrunedModel
 
 _READ = 128  # images run at a time
@@ -27,6 +28,7 @@ class Component:
       model: a Functional or Sequential model of one input; of a `PrunedModel`
         its model is taken.
       class_names: in the order of the outputs.
+      preprocessing: what the model expects of raw pixels; None: not known.
 
     Raises:
       TypeError: the model is subclassed, or no Keras model.
@@ -42,6 +44,7 @@ class Component:
 
     model: keras.Model
     class_names: tuple[str, ...]
+    preprocessing: Preprocessing | None = None
 
     def __post_init__(self) -> None:
         model: Any = self.model
@@ -62,6 +65,44 @@ class Component:
             )
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "class_names", names)
+
+    def on_raw_pixels(self) -> Component:
+        """The same component, with its preprocessing as its first layer.
+
+        Components that were trained on different preprocessings can then be
+        joined.
+
+        Raises:
+          ValueError: the preprocessing is not known.
+
+        Example:
+          >>> x = keras.Input((4, 4, 3))
+          >>> y = keras.layers.GlobalAveragePooling2D()(x)
+          >>> model = keras.Model(x, keras.layers.Dense(2)(y))
+          >>> unit = Preprocessing(127.5, 127.5)
+          >>> raw = Component(model, ("cat", "dog"), unit).on_raw_pixels()
+          >>> raw.preprocessing
+          Preprocessing(mean=(0.0,), std=(1.0,))
+        """
+        if self.preprocessing is None:
+            raise ValueError(
+                f"Component.on_raw_pixels: the preprocessing of "
+                f"'{self.model.name}' is not known; pass it: "
+                "Component(model, class_names, preprocessing)."
+            )
+        mean = np.array(self.preprocessing.mean)
+        std = np.array(self.preprocessing.std)
+        pixels = keras.Input(
+            batch_shape=self.model.inputs[0].shape, name="pixels"
+        )
+        scale, offset = 1 / std, -mean / std
+        images = keras.layers.Rescaling(
+            scale.tolist(), offset.tolist(), name="preprocessing"
+        )(pixels)
+        model = keras.Model(
+            pixels, self.model(images), name=f"{self.model.name}_on_pixels"
+        )
+        return Component(model, self.class_names, Preprocessing())
 
 
 class Part:
@@ -133,8 +174,8 @@ def check_components(components: Sequence[Component]) -> None:
 
     Raises:
       TypeError: one is no `Component`.
-      ValueError: fewer than two; inputs of different shapes or types; a class
-        name that two of them have.
+      ValueError: fewer than two; inputs of different shapes, types or
+        preprocessings; a class name that two of them have.
     """
     if len(components) < 2:
         raise ValueError(
@@ -149,6 +190,15 @@ def check_components(components: Sequence[Component]) -> None:
             )
     first = components[0].model
     owners: dict[str, str] = {}
+    known = [x for x in components if x.preprocessing is not None]
+    for component in known:
+        if component.preprocessing != known[0].preprocessing:
+            raise ValueError(
+                f"assemble: '{component.model.name}' expects "
+                f"{component.preprocessing}, '{known[0].model.name}' "
+                f"{known[0].preprocessing}, expected the same; pass "
+                "component.on_raw_pixels() of all."
+            )
     for component in components:
         model = component.model
         if _input(model) != _input(first):

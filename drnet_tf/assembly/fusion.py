@@ -159,8 +159,6 @@ class _Unweighted(Fusion):
 
     def covers(self, step: Call) -> bool:
         operation = step.operation
-        if is_a(step, ("Rescaling",)):
-            return np.ndim(operation.scale) == np.ndim(operation.offset) == 0
         if getattr(operation, "weights", None):
             return False
         linear = getattr(operation, "activation", None)
@@ -176,6 +174,24 @@ class _Unweighted(Fusion):
         if not all(lanes[0].equal(x) for x in lanes):
             raise NotAlignable("its operands have their channels elsewhere")
         return Fused(copied_config(parts[0], steps[0]), [], lanes[0])
+
+
+class _Rescaling(Fusion):
+    """By one number, or by one a channel, the same in all parts."""
+
+    def covers(self, step: Call) -> bool:
+        return is_a(step, ("Rescaling",))
+
+    def fuse(
+        self, parts: list[Part], steps: list[Call], lanes: list[Lanes]
+    ) -> Fused:
+        (read,) = lanes
+        config = copied_config(parts[0], steps[0])
+        for key in ("scale", "offset"):
+            if np.size(config[key]) > 1:
+                each = [np.asarray(config[key])] * len(parts)
+                config[key] = read.gather(each).tolist()
+        return Fused(config, [], read)
 
 
 class _Concatenation(Fusion):
@@ -248,6 +264,7 @@ FUSIONS: tuple[Fusion, ...] = (
     _Linear(),
     _Depthwise(),
     _Norm(),
+    _Rescaling(),
     _Concatenation(),
     _Flattening(),
     _Unweighted(),

@@ -63,7 +63,8 @@ def assemble(
 
     Raises:
       TypeError: something else than components.
-      ValueError: fewer than two, inputs that differ, a class that two have;
+      ValueError: fewer than two, inputs or preprocessings that differ, a class
+        that two have;
         architectures that differ or cannot be aligned; no image to scale by.
 
     Example:
@@ -92,7 +93,12 @@ def assemble(
     logits = align_parts(parts, image) if align else _branch(parts, image)
     make_names_unique([image], [logits], set())
     names = tuple(x for part in components for x in part.class_names)
-    return Component(functional_model(image, logits, name), names)
+    known = [x.preprocessing for x in components if x.preprocessing is not None]
+    return Component(
+        functional_model(image, logits, name),
+        names,
+        known[0] if known else None,
+    )
 
 
 def _branch(parts: list[Part], image: Any) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from drnet_tf.assembly import Component, assemble
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.masks import ChannelMask
+from drnet_tf.preprocessing import Preprocessing
 from drnet_tf.pruning import prune
 from drnet_tf.sites import gate_sites
 
@@ -195,3 +196,44 @@ def test_what_cannot_be_joined_is_refused():
         assemble([one, _chain(1)])
     with pytest.raises(ValueError, match="2 outputs, got 1 class names"):
         Component(_chain(0), ("cat",))
+
+
+def test_components_of_other_preprocessings_are_joined_on_raw_pixels():
+    unit = Component(_chain(1), PETS, Preprocessing(127.5, 127.5))
+    own = Preprocessing((120.0, 110.0, 100.0), (60.0, 62.0, 66.0))
+    other = Component(_chain(2, classes=3), SHIPS, own)
+    with pytest.raises(ValueError, match=r"expected the same; pass .*on_raw"):
+        assemble([unit, other])
+    with pytest.raises(ValueError, match="the preprocessing of 'chain1' is"):
+        Component(unit.model, PETS).on_raw_pixels()
+    pixels = 255 * _images()
+    expected = [
+        np.asarray(x.model(x.preprocessing(pixels))) for x in (unit, other)
+    ]
+    parts = [unit.on_raw_pixels(), other.on_raw_pixels()]
+    with pytest.raises(ValueError, match="with scale"):
+        assemble(parts)  # one chain cannot have two preprocessings
+    both = assemble(parts, align=False)
+    assert both.preprocessing == Preprocessing()
+    np.testing.assert_allclose(
+        np.asarray(both.model(pixels)),
+        np.concatenate(expected, axis=1),
+        atol=1e-4,
+    )
+
+
+def test_one_preprocessing_stays_with_what_is_joined():
+    unit = Preprocessing(127.5, 127.5)
+    pets = Component(_chain(1), PETS, unit)
+    ships = Component(_chain(2, classes=3), SHIPS, unit)
+    assert assemble([pets, ships]).preprocessing == unit
+
+
+def test_a_preprocessing_of_each_channel_is_aligned():
+    own = Preprocessing((120.0, 110.0, 100.0), (60.0, 62.0, 66.0))
+    parts = [
+        Component(_chain(1), PETS, own).on_raw_pixels(),
+        Component(_chain(2, (3, 6), 3), SHIPS, own).on_raw_pixels(),
+    ]
+    both = assemble(parts)
+    _check_parts(both, [part.model for part in parts], _images())
