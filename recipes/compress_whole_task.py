@@ -1,8 +1,10 @@
-"""Compresses a network for all of its classes, as White-Box does.
+"""Compresses a network for all of its classes, as White-Box or CAR does.
 
-Learns class-wise masks, lets all layers vote which channels stay until the
-asked share of the MACs is saved, hands the masks over to the weights, prunes,
-and trains on with the labels.
+Learns class-wise masks (`--method=class_masks`, White-Box), lets all layers
+vote which channels stay until the asked share of the MACs is saved, hands the
+masks over to the weights, prunes, and trains on with the labels. Or ranks the
+channels of each layer by the accuracy that is lost without them
+(`--method=accuracy_reduction`, CAR), of the same layers, and goes on alike.
 
 Reads: a `.keras` classifier (`--model`), images with labels (`--data`,
 `--preprocessing`): its splits train and test.
@@ -21,7 +23,8 @@ VGG16 on CIFAR-10, which takes 330 epochs:
 Departures from it: the last layer votes like the others (the paper: keeps
 random channels), the learning rate falls along a cosine (the paper: in steps),
 without weight decay, and the weights after the last epoch are kept (the paper:
-the best on the test images).
+the best on the test images). CAR's paper compresses one layer at a time and
+trains after each step; here all layers vote, and training comes once.
 """
 
 from __future__ import annotations
@@ -42,6 +45,10 @@ if TYPE_CHECKING:
 
 _MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The small one.", required=True)
+_METHOD = flags.DEFINE_enum(
+    "method", "class_masks", ["class_masks", "accuracy_reduction"],
+    "What ranks the channels.",
+)  # fmt: skip
 _CUT = flags.DEFINE_float("macs_cut", 0.5, "Share of the MACs to be saved.")
 _FLOOR = flags.DEFINE_float("floor", 0.3, "Of a layer's channels, that stay.")
 _FROZEN = flags.DEFINE_bool(
@@ -53,6 +60,12 @@ _SCRATCH = flags.DEFINE_bool(
 _MASK_EPOCHS = flags.DEFINE_integer("mask_epochs", 3, "With masks.")
 _MASK_RATE = flags.DEFINE_float("mask_learning_rate", 0.1, "With masks.")
 _SPARSITY = flags.DEFINE_float("sparsity", 1e-4, "Weight λ of the masks' norm.")
+_REMOVAL_IMAGES = flags.DEFINE_integer(
+    "removal_images", 20, "Of each class, for accuracy_reduction."
+)
+_REMOVAL_STEP = flags.DEFINE_integer(
+    "removal_step", 1, "Channels that accuracy_reduction takes at a time."
+)
 _EPOCHS = flags.DEFINE_integer("epochs", 3, "Of the small network.")
 _RATE = flags.DEFINE_float("learning_rate", 0.02, "Of the small network.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Images of an update.")
@@ -61,8 +74,9 @@ _IMAGES = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Decides whatever is random.")
 _FLAGS = (
-    _MODEL, _OUTPUT, _CUT, _FLOOR, _FROZEN, _SCRATCH, _MASK_EPOCHS, _MASK_RATE,
-    _SPARSITY, _EPOCHS, _RATE, _BATCH_SIZE, _IMAGES, _SEED,
+    _MODEL, _OUTPUT, _METHOD, _CUT, _FLOOR, _FROZEN, _SCRATCH, _MASK_EPOCHS,
+    _MASK_RATE, _SPARSITY, _REMOVAL_IMAGES, _REMOVAL_STEP, _EPOCHS, _RATE,
+    _BATCH_SIZE, _IMAGES, _SEED,
 )  # fmt: skip
 
 
@@ -79,11 +93,7 @@ def main() -> None:
     summary = output.with_suffix(".json")
     for path in (output, mask_path, summary):
         check_writable(path)
-    if _FROZEN.value and _SCRATCH.value:
-        raise ValueError(
-            "--frozen and --from_scratch: got both, expected one at most; "
-            "masks alone tell nothing about a network that was never trained."
-        )
+    _check_flags()
     training = Distillation(
         epochs=_EPOCHS.value,
         batch_size=_BATCH_SIZE.value,
@@ -104,6 +114,21 @@ def main() -> None:
     write_together({output: trained.save, mask_path: mask.save})
     write_json(summary, report)
     _print(report)
+
+
+def _check_flags() -> None:
+    if _METHOD.value == "accuracy_reduction" and (
+        _FROZEN.value or _SCRATCH.value
+    ):
+        raise ValueError(
+            "--method=accuracy_reduction: got --frozen or --from_scratch, "
+            "expected neither; they are for class_masks."
+        )
+    if _FROZEN.value and _SCRATCH.value:
+        raise ValueError(
+            "--frozen and --from_scratch: got both, expected one at most; "
+            "masks alone tell nothing about a network that was never trained."
+        )
 
 
 def _report(
@@ -151,26 +176,24 @@ def _scored(
     import keras
 
     from drnet_tf.class_mask_training import train_with_class_masks
+    from drnet_tf.dissection.accuracy_reduction import AccuracyReduction
     from drnet_tf.dissection.class_masks import ClassMasks
-    from drnet_tf.dissection.dissect import dissect
-    from drnet_tf.scale_folding import fold_scales, foldable_sites
+    from drnet_tf.scale_folding import fold_scales
     from drnet_tf.voting import class_sums
 
+    if _METHOD.value == "accuracy_reduction":
+        ranking = AccuracyReduction(step=_REMOVAL_STEP.value, class_wise=False)
+        scores = _dissected(model, data, ranking, names, _REMOVAL_IMAGES.value)
+        # All classes share the one order that all images gave.
+        return model, {site: x[0] for site, x in scores.items()}
     method = ClassMasks(
         epochs=_MASK_EPOCHS.value,
         learning_rate=_MASK_RATE.value,
         sparsity=_SPARSITY.value,
     )
     if _FROZEN.value:
-        found = dissect(
-            model,
-            data,
-            method,
-            class_names=names,
-            images_per_class=_IMAGES.value or 100,
-            seed=_SEED.value,
-        )
-        masks = {site: found.scores[site] for site in foldable_sites(model)}
+        images = _IMAGES.value or 100
+        masks = _dissected(model, data, method, names, images)
         return model, class_sums(masks)
     if _SCRATCH.value:
         keras.utils.set_random_seed(_SEED.value)
@@ -181,6 +204,28 @@ def _scored(
     # As in the paper, also in front of a ReLU6: the training mends it.
     folded = fold_scales(trained.model, trained.scales(), strict=False)
     return folded, class_sums(trained.masks)
+
+
+def _dissected(
+    model: keras.Model,
+    data: Any,
+    method: Any,
+    names: Sequence[str],
+    images_per_class: int,
+) -> dict[str, np.ndarray]:
+    """`(K, C_l)` by site: those that White-Box prunes, inside of blocks."""
+    from drnet_tf.dissection.dissect import dissect
+    from drnet_tf.scale_folding import foldable_sites
+
+    found = dissect(
+        model,
+        data,
+        method,
+        class_names=names,
+        images_per_class=images_per_class,
+        seed=_SEED.value,
+    )
+    return {site: found.scores[site] for site in foldable_sites(model)}
 
 
 if __name__ == "__main__":

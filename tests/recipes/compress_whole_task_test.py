@@ -55,3 +55,21 @@ def test_a_small_network_of_all_classes(compress, tmp_path, frozen):
 def test_masks_alone_need_a_trained_network(compress):
     done = compress("--frozen", "--from_scratch")
     assert "expected one at most" in done.error
+
+
+def test_channels_are_ranked_by_what_is_lost_without_them(compress, tmp_path):
+    done = compress(
+        "--method=accuracy_reduction", "--removal_images=4", "--macs_cut=0.5"
+    )
+    assert (done.code, done.err) == (0, "")
+    mask = ChannelMask.load(tmp_path / "small.mask.safetensors")
+    assert mask.kept == 3
+    report = json.loads((tmp_path / "small.json").read_text("utf-8"))
+    assert report["settings"]["method"] == "accuracy_reduction"
+    # One channel of each colour tells them apart: none of these was taken.
+    assert report["accuracy"]["pruned"] == 1
+
+
+def test_removals_are_of_the_network_as_it_is(compress):
+    done = compress("--method=accuracy_reduction", "--from_scratch")
+    assert "expected neither" in done.error
