@@ -29,14 +29,22 @@ RANKS = {
     0: {
         "version",
         "artifacts",
+        "augmentation",
         "graph",
         "graph_building",
+        "image_checks",
         "operations",
         "names",
         "progress",
         "cost_records",
     },
-    1: {"channels", "importance", "channel_gate", "work_folders"},
+    1: {
+        "channels",
+        "importance",
+        "channel_gate",
+        "work_folders",
+        "top_class",
+    },
     2: {"free_sites", "tied_sites", "sites", "rules", "masks", "width_masks"},
     3: {
         "gates",
