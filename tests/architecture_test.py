@@ -71,7 +71,14 @@ RANKS = {
         "scale_folding",
     },
     5: {"dissection", "pruning", "evaluation"},
-    6: {"assembly", "budgets", "finetuning", "repair", "survey"},
+    6: {
+        "assembly",
+        "budgets",
+        "finetuning",
+        "repair",
+        "survey",
+        "training",
+    },
     7: {"selection", "subnetworks", "class_mask_training"},
     8: {"subtasks"},
     9: {
