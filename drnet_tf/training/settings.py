@@ -25,8 +25,8 @@ class Training:
     Every epoch sees each image once, in an order of its own; images are padded
     with zeros, cropped back at random and mirrored.
 
-    Departures: the paper does not say how its learning rate falls, see
-    `schedules.learning_rates`; the weights are those after the last epoch.
+    Departures: how the paper's learning rate falls is not known to us, see
+    `schedules.learning_rates`. The weights are those after the last epoch.
 
     Attributes:
       epochs: passes over the images, 1 or more.

@@ -108,6 +108,7 @@ def train(
     kept = checkpoints.load() if checkpoints else None
     if kept is not None:
         state, position = kept
+        _rehearse(network, data, settings)
         network.restore(state)
     while position.epoch < settings.epochs:
         position = _epoch_done(
@@ -132,6 +133,21 @@ def _image_shape(model: keras.Model) -> tuple[int | None, ...]:
             "expected one, the images; train it with its own `fit`."
         )
     return tuple(model.inputs[0].shape[1:])
+
+
+def _rehearse(
+    network: TrainedNetwork, data: _Arrays, settings: Training
+) -> None:
+    """Runs batches of both sizes, in the order in which every run meets them.
+
+    TensorFlow traces the first size as it is, and another one for any size, by
+    kernels that round otherwise. A run that went on with the short batch at the
+    end of an epoch would else train on all others by those. (Found by a test.)
+    """
+    steps = settings.updates(len(data[0]))
+    order = epoch_order(settings.seed, 0, len(data[0]))
+    for step in sorted({0, steps - 1}):
+        network.step(*training_batch(*data, order, settings, 0, step))
 
 
 def _steps_done(
