@@ -127,7 +127,9 @@ def _work_dir(output: Path) -> Path | None:
 
 def _about(work_dir: Path) -> str:
     if any(work_dir.glob("checkpoint_*")):
-        return f"Going on from the checkpoints in '{work_dir}'."
+        return (
+            f"Checkpoints are in '{work_dir}': the same run goes on from there."
+        )
     return (
         f"Checkpoints go to '{work_dir}'; after a stop, the same command goes "
         "on from there."

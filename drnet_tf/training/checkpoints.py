@@ -104,7 +104,7 @@ class Checkpoints:
                 raise ValueError(
                     f"work_dir '{self._folder}': no checkpoint in it is whole "
                     f"({damages[0].rstrip('.')}); empty the folder to start "
-                    "anew, or copy it again."
+                    "anew."
                 )
             return None
         slot, state, position = max(
