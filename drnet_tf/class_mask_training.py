@@ -16,12 +16,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from drnet_tf.augmentation import shift_and_flip
 from drnet_tf.classifier import find_classifier
 from drnet_tf.datasets import batches
 from drnet_tf.dissection.class_mask_epochs import KeptEpoch, run_epochs
 from drnet_tf.dissection.class_mask_network import ClassMaskNetwork
 from drnet_tf.dissection.class_masks import ClassMasks
-from drnet_tf.finetuning.augmentation import shift_and_flip
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.scale_folding import foldable_sites
 from drnet_tf.work_folders import digest_of

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from drnet_tf.image_sources import ImageStream, open_folder, open_tfds
-from drnet_tf.labeled_images import (
-    LabeledImages,
+from drnet_tf.image_checks import (
     check_finite,
     check_label_range,
     numeric_images,
     whole_labels,
 )
+from drnet_tf.image_sources import ImageStream, open_folder, open_tfds
+from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.progress import DelayedBar
 
 __all__ = [

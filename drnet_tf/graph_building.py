@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import types
 from collections.abc import Container
@@ -10,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from drnet_tf.graph import nodes_in_order
+from drnet_tf.graph import nodes_in_order, read_graph
 
 
 def new_inputs(model: keras.Model) -> list[keras.KerasTensor]:
@@ -55,11 +56,35 @@ def functional_model(
         sys.setrecursionlimit(limit)
 
 
-def copied(model: keras.Model) -> keras.Model:
-    """A network of the same layers and weights, none of them shared."""
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
+def copied(model: keras.Model, dtype_policy: str | None = None) -> keras.Model:
+    """A network of the same layers and weights, none of them shared.
+
+    Args:
+      model: what is copied.
+      dtype_policy: by which the copy computes, e.g. "mixed_bfloat16"; None: as
+        the model does.
+    """
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        config = copy.deepcopy(layer.get_config())
+        if dtype_policy is not None and "dtype" in config:
+            config["dtype"] = dtype_policy
+        return type(layer).from_config(config)
+
+    made = keras.models.clone_model(model, clone_function=clone)
+    made.set_weights(model.get_weights())
+    return made
+
+
+def seed_dropout(model: keras.Model, seed: int) -> None:
+    """Gives each layer that draws at random a seed of its own.
+
+    Copies of layers would draw theirs from Python's random.
+    """
+    for number, call in enumerate(read_graph(model).calls):
+        generator = getattr(call.operation, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign(np.array([seed, number], "uint32"))
 
 
 def as_inputs(model: keras.Model, *arrays: Any) -> Any:

@@ -20,8 +20,12 @@ import numpy as np
 from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.free_sites import GateSite
 from drnet_tf.gates import per_image_gate_model
-from drnet_tf.graph import read_graph
-from drnet_tf.graph_building import copied, functional_model, new_inputs
+from drnet_tf.graph_building import (
+    copied,
+    functional_model,
+    new_inputs,
+    seed_dropout,
+)
 from drnet_tf.sites import gate_sites
 
 _TINY = 1e-24  # a norm of 0 has no slope: below it, none is taken
@@ -84,7 +88,7 @@ class ClassMaskNetwork:
         self.masked = tuple(x.name for x in sites if x.name in masked)
         self.model = copied(model)
         self._scale = 1.0 if train_weights else 2 / (1 + self.num_classes)
-        _seed_dropout(self.model, seed)
+        seed_dropout(self.model, seed)
         self._layers = {
             site.name: keras.layers.Dense(
                 site.channels,
@@ -241,11 +245,3 @@ def _check(
             f"Model '{model.name}': got the sites {list(masked)} for "
             f"class-wise masks, expected some of {known}; see gate_sites."
         )
-
-
-def _seed_dropout(model: keras.Model, seed: int) -> None:
-    """Copies of layers draw a seed of their own, from Python's random."""
-    for number, call in enumerate(read_graph(model).calls):
-        generator = getattr(call.operation, "seed_generator", None)
-        if generator is not None:
-            generator.state.assign(np.array([seed, number], "uint32"))

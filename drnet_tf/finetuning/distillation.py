@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from drnet_tf.augmentation import shift_and_flip
 from drnet_tf.classifier import find_classifier, log_probabilities
-from drnet_tf.finetuning.augmentation import shift_and_flip
 from drnet_tf.finetuning.images import TrainingImages
-from drnet_tf.graph_building import as_inputs
+from drnet_tf.graph_building import as_inputs, copied
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.lineage import output_rows
@@ -129,7 +128,7 @@ def finetune(
     validation = None
     if validation_data is not None:
         validation = TrainingImages.of(validation_data, rows, True)
-    small = _with_policy(pruned.model, settings.dtype_policy)
+    small = copied(pruned.model, settings.dtype_policy)
     history, best, weights = _train(
         small,
         _teacher(full_model, rows),
@@ -138,7 +137,7 @@ def finetune(
         settings,
         progress,
     )
-    model = _with_policy(pruned.model, None)
+    model = copied(pruned.model)
     model.set_weights(weights)
     return FinetunedModel(pruned.report, model, pruned.lineage, history, best)
 
@@ -239,17 +238,3 @@ def _teacher(
         return keras.ops.convert_to_numpy(scores)[:, rows]
 
     return answer
-
-
-def _with_policy(model: keras.Model, policy: str | None) -> keras.Model:
-    """A copy of a network, computing by a policy if one is given."""
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        config = copy.deepcopy(layer.get_config())
-        if policy is not None and "dtype" in config:
-            config["dtype"] = policy
-        return type(layer).from_config(config)
-
-    made = keras.models.clone_model(model, clone_function=clone)
-    made.set_weights(model.get_weights())
-    return made

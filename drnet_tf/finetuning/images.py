@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from drnet_tf.datasets import batches
-from drnet_tf.graph_building import as_inputs
+from drnet_tf.top_class import top_class_accuracy
 
 _READ = 256  # images read at a time
 
@@ -78,13 +78,6 @@ class TrainingImages:
 
     def accuracy(self, model: keras.Model) -> float:
         """Share of the images whose highest output is their label's."""
-        right = 0
-        for start in range(0, len(self), _READ):
-            part = slice(start, start + _READ)
-            outputs = model.predict_on_batch(
-                as_inputs(model, self.images[part])
-            )
-            right += int(
-                (outputs.argmax(-1) == self.labels[part].argmax(-1)).sum()
-            )
-        return right / len(self)
+        return top_class_accuracy(
+            model, self.images, self.labels.argmax(-1), _READ
+        )

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from drnet_tf.finetuning import Distillation, finetune
-from drnet_tf.finetuning.augmentation import shift_and_flip
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import PrunedModel, prune
 from drnet_tf.sites import gate_sites
@@ -164,22 +163,6 @@ def test_mixed_precision_trains_and_gives_float32_back() -> None:
     before = _divergence(pruned.model, model, x)
     assert _divergence(tuned.model, model, x) < before / 3
     assert {layer.compute_dtype for layer in tuned.model.layers} == {"float32"}
-
-
-def test_images_are_shifted_and_mirrored() -> None:
-    images = np.arange(2 * 16 * 16, dtype="float32").reshape(2, 16, 16, 1)
-    seen = shift_and_flip(
-        np.repeat(images, 200, axis=0), np.random.default_rng(0)
-    )
-    assert seen.shape == (400, 16, 16, 1)
-    first = {int(x) for x in seen[:200, 8, 8, 0]}
-    rows, columns = {x // 16 for x in first}, {x % 16 for x in first}
-    assert rows == {6, 7, 8, 9, 10}
-    # Columns 6 to 10, and those of the mirror image, 5 to 9.
-    assert columns == {5, 6, 7, 8, 9, 10}
-    inside = seen[0, 4:12, 4:12, 0]
-    steps = np.unique(np.diff(inside, axis=1))
-    assert steps.tolist() in ([1.0], [-1.0])
 
 
 @pytest.mark.parametrize(
