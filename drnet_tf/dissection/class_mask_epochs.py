@@ -57,17 +57,18 @@ def run_epochs(
     for epoch in range(len(losses), epochs):
         generator = np.random.default_rng([seed, epoch])
         order = generator.permutation(len(images))
-        network.forget_loss()
+        total = 0.0
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             x, y = images[rows], labels[rows]
             if augment is not None:
                 x = augment(x, generator)
             loss = network.step(x, y, network.draw(y, generator))
+            total += loss * len(rows)
             if bar:
                 bar.update(epoch * len(images) + start + len(rows))
         _check_finite(network, epoch)
-        losses.append(loss)
+        losses.append(total / len(images))
         if kept:
             kept.save(network, losses)
     if bar:

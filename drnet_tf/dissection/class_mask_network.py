@@ -148,16 +148,11 @@ class ClassMaskNetwork:
           draws: `(N, L, K)`, see `draw`.
 
         Returns:
-          The mean loss of the images since `forget_loss`, each before its
-          update.
+          The mean loss of the images, before the update.
         """
         hot = np.eye(self.num_classes, dtype="float32")[labels]
         inputs = [images.astype("float32"), np.float32(self._scale) * draws]
         return float(self._network.train_on_batch(inputs, hot))
-
-    def forget_loss(self) -> None:
-        """Starts the mean of the losses anew."""
-        self._network.reset_metrics()
 
     def state(self) -> list[np.ndarray]:
         """All that training changes, so that it can go on elsewhere."""

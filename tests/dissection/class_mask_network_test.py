@@ -102,7 +102,6 @@ def test_two_updates_of_the_masks_alone(softmax):
     generator = np.random.default_rng(2)
     for _ in range(2):
         draws = network.draw(LABELS, generator)
-        network.forget_loss()
         loss = network.step(_images(), LABELS, draws)
         assert loss == pytest.approx(hand.step(_images(), LABELS, draws))
     np.testing.assert_allclose(
