@@ -124,7 +124,7 @@ def _run_precisely(
             twins[key] = _in_float64(step.operation, f"twin_{len(twins)}")
         outputs = keras.tree.flatten(twins[key](*args, **kwargs))
         if new and isinstance(step.operation, keras.layers.Layer):
-            twins[key].set_weights(step.operation.get_weights())
+            twins[key].set_weights(_twin_weights(step.operation))
             if isinstance(twins[key], keras.layers.Normalization):
                 twins[key].finalize_state()  # reads its weights only here
         for place, tensor in enumerate(step.outputs):
@@ -160,7 +160,44 @@ def _in_float64(operation: keras.Operation, name: str) -> keras.Operation:
     if "dtype" in config:
         single = isinstance(operation, _SINGLE)
         config["dtype"] = "float32" if single else "float64"
-    return type(operation).from_config(config)
+    if not _is_depthwise(operation):
+        return type(operation).from_config(config)
+    shared = (
+        "activation",
+        "data_format",
+        "dilation_rate",
+        "dtype",
+        "kernel_size",
+        "name",
+        "padding",
+        "strides",
+        "use_bias",
+    )
+    return keras.layers.DepthwiseConv2D.from_config(
+        {key: config[key] for key in shared}
+    )
+
+
+def _is_depthwise(operation: keras.Operation) -> bool:
+    """Whether a convolution has a group for each channel.
+
+    TensorFlow's CPU leaves groups to XLA, which takes minutes in float64; for
+    the layer of this name it has an operation of its own.
+    """
+    return (
+        type(operation) is keras.layers.Conv2D
+        and operation.groups == operation.filters > 1
+        and operation.kernel.shape[-2] == 1
+        and len(set(operation.strides)) == 1
+    )
+
+
+def _twin_weights(layer: keras.Layer) -> list[np.ndarray]:
+    weights = layer.get_weights()
+    if _is_depthwise(layer):
+        # (height, width, 1, channels) is (height, width, channels, 1) there.
+        weights[0] = np.swapaxes(weights[0], -1, -2)
+    return weights
 
 
 def _masked(tensor: keras.KerasTensor, site: MaskedSite) -> keras.KerasTensor:
