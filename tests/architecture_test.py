@@ -106,6 +106,7 @@ MAY_IMPORT_TENSORFLOW = {
     "drnet_tf/datasets.py",  # tf.data datasets are read
     "drnet_tf/evaluation.py",  # runs batches of a tf.data dataset
     "drnet_tf/dissection/autodiff.py",  # gradients differ by backend
+    "drnet_tf/dissection/mirroring.py",  # tf.distribute is what it wraps
     "tflite/drnet_tflite/formats.py",  # names the converter's settings
     "benchmarks/one_image_loops.py",  # plain TensorFlow is what it compares
     "benchmarks/sparse_networks.py",  # tfmot gives a model of tf_keras
