@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from drnet_tf.image_sources import ImageStream, open_folder, open_tfds
+from drnet_tf.image_sources import open_folder, open_tfds
+from drnet_tf.image_stream import ImageStream
 from drnet_tf.labeled_images import (
     LabeledImages,
     check_finite,

@@ -53,6 +53,7 @@ RANKS = {
         "classifier",
         "logits",
         "labeled_images",
+        "image_stream",
         "image_sources",
         "datasets",
         "preprocessing",
@@ -94,7 +95,9 @@ SIDEWAYS = {
     ("costs", "call_costs"),
     ("costs", "running"),
     ("datasets", "labeled_images"),
+    ("image_sources", "image_stream"),
     ("datasets", "image_sources"),
+    ("datasets", "image_stream"),
     ("preprocessing", "datasets"),
     ("digits", "labeled_images"),
 }
@@ -102,6 +105,7 @@ SIDEWAYS = {
 # Everything else speaks Keras only, so that another backend could run it.
 MAY_IMPORT_TENSORFLOW = {
     "drnet_tf/labeled_images.py",  # tf.data datasets are made
+    "drnet_tf/image_stream.py",  # images are read by tf.data
     "drnet_tf/image_sources.py",  # images are decoded
     "drnet_tf/datasets.py",  # tf.data datasets are read
     "drnet_tf/evaluation.py",  # runs batches of a tf.data dataset

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import keras
-import numpy as np
 
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
 from drnet_tf.dissection.gate_plan import plan_gates
