@@ -57,6 +57,7 @@ RANKS = {
         "image_sources",
         "datasets",
         "preprocessing",
+        "split_images",
         "digits",
         "models",
         "masked_network",
@@ -64,7 +65,14 @@ RANKS = {
         "scale_folding",
     },
     5: {"dissection", "pruning", "evaluation"},
-    6: {"assembly", "budgets", "finetuning", "repair", "survey"},
+    6: {
+        "assembly",
+        "budgets",
+        "finetuning",
+        "repair",
+        "scale_out",
+        "survey",
+    },
     7: {"selection", "subnetworks", "class_mask_training"},
     8: {"subtasks"},
     9: {
@@ -99,6 +107,9 @@ SIDEWAYS = {
     ("datasets", "image_sources"),
     ("datasets", "image_stream"),
     ("preprocessing", "datasets"),
+    ("split_images", "datasets"),
+    ("split_images", "image_stream"),
+    ("split_images", "preprocessing"),
     ("digits", "labeled_images"),
 }
 
@@ -116,6 +127,7 @@ MAY_IMPORT_TENSORFLOW = {
     "benchmarks/sparse_networks.py",  # tfmot gives a model of tf_keras
     "recipes/running.py",  # loads it first, without its notices
 }
+MAY_IMPORT_BEAM = {"drnet_tf/scale_out/pipeline.py"}
 MAY_READ_KERAS_SRC = {"drnet_tf/graph.py"}
 
 # (file, function) of the library that may load the deployment code.
@@ -218,6 +230,16 @@ def tensorflow_imports(modules: list[Module]) -> list[str]:
     ]
 
 
+def beam_imports(modules: list[Module]) -> list[str]:
+    return [
+        f"{module.path}:{imported.line}: imports {imported.name}; only "
+        "drnet_tf/scale_out/pipeline.py may, within its functions."
+        for module, imported in _imports(modules)
+        if imported.name.split(".")[0] == "apache_beam"
+        and not (module.path in MAY_IMPORT_BEAM and imported.function)
+    ]
+
+
 def keras_src_uses(modules: list[Module]) -> list[str]:
     broken = []
     for module in modules:
@@ -300,6 +322,7 @@ RULES: list[Rule] = [
     relative_imports,
     facade_imports,
     tensorflow_imports,
+    beam_imports,
     keras_src_uses,
     imports_of_programs,
     long_modules,
@@ -391,6 +414,8 @@ _BREAKS: list[tuple[Rule, str, str]] = [
         "tflite/drnet_tflite/a.py",
         "def f():\n  import tensorflow.lite",
     ),
+    (beam_imports, "drnet_tf/masks.py", "def f():\n  import apache_beam.io"),
+    (beam_imports, "drnet_tf/scale_out/pipeline.py", "import apache_beam"),
     (keras_src_uses, "drnet_tf/masks.py", "import keras\nkeras.src.models"),
     (keras_src_uses, "drnet_tf/masks.py", "from keras.src import models"),
     (keras_src_uses, "drnet_tf/masks.py", "import keras.src.models"),
