@@ -125,6 +125,7 @@ MAY_IMPORT_TENSORFLOW = {
     "tflite/drnet_tflite/formats.py",  # names the converter's settings
     "benchmarks/one_image_loops.py",  # plain TensorFlow is what it compares
     "benchmarks/sparse_networks.py",  # tfmot gives a model of tf_keras
+    "benchmarks/scale_out.py",  # makes virtual devices
     "recipes/running.py",  # loads it first, without its notices
 }
 MAY_IMPORT_BEAM = {"drnet_tf/scale_out/pipeline.py"}

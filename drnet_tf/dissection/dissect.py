@@ -73,6 +73,7 @@ def dissect(
 
     Example:
       >>> import keras
+      >>> import numpy as np
       >>> model = keras.Sequential([
       ...     keras.Input((4, 4, 2)),
       ...     keras.layers.Conv2D(2, 1, activation="relu", name="conv"),
