@@ -61,8 +61,8 @@ _TWO_WORKERS = (
     "--direct_running_mode=multi_processing",
     "--direct_num_workers=2",
 )
-# Python runs this file at the start of each process: a worker dies as soon as it
-# has kept a batch.
+# Python runs this file at the start of each process: a worker dies as soon as
+# it has kept a batch.
 _KILLER = """
 import os, signal, sys
 

@@ -14,8 +14,8 @@ repeated; without one the DirectRunner runs it in this process. Example:
 
 `docs/scale_out.md` has the options for Dataflow, Flink and Spark.
 
-ResNet20, 20 images for each of CIFAR-10's 10 classes, two local workers: a
-minute on 2 cores, most of it TensorFlow's start in each process.
+ResNet20, 20 images for each of CIFAR-10's 10 classes, two local workers: 2.5
+minutes on 2 busy cores, most of them TensorFlow's start and the draw.
 """
 
 from __future__ import annotations
