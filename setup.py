@@ -38,6 +38,11 @@ GPU = ["tensorflow[and-cuda]>=2.21,<3"]
 # where it is installed.
 HUB = ["keras-hub>=0.30,<1"]
 
+# Not part of `dev`: it holds protobuf below 7, and with it other packages of
+# the environment; its tests are skipped where it is not installed. 2.77 is the
+# first that was tried, on its DirectRunner.
+BEAM = ["apache-beam>=2.77,<3"]
+
 EXTRAS = {
     "tflite": [
         # Runs .tflite files: the parity check of a conversion, and its speed.
@@ -98,6 +103,7 @@ setup(
     extras_require={
         **EXTRAS,
         "gpu": GPU,
+        "beam": BEAM,
         "hub": HUB,
         "tfmot": TFMOT,
         "dev": DEVELOPMENT,

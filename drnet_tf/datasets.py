@@ -17,7 +17,8 @@ from drnet_tf.image_checks import (
     numeric_images,
     whole_labels,
 )
-from drnet_tf.image_sources import ImageStream, open_folder, open_tfds
+from drnet_tf.image_sources import open_folder, open_tfds
+from drnet_tf.image_stream import ImageStream
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.progress import DelayedBar
 

@@ -1,10 +1,9 @@
-"""Streams of labelled images, read from TFDS or from folders as needed."""
+"""Labelled images of TFDS and of folders, opened for reading."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,71 +11,9 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-_BLOCK = 64  # images held at a time while streaming
+from drnet_tf.image_stream import ImageStream
+
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ImageStream:
-    """Labelled images that are read anew in each pass, always in one order.
-
-    Iterating gives batches: images `(n, height, width, channels)` uint8, labels
-    `(n,)` int64. Only a few are in memory, however many images there are.
-
-    Attributes:
-      dataset: the same as a `tf.data.Dataset` of single `(image, label)`.
-      class_names: one name a class; labels are positions in it.
-      count: number of images.
-      files: the file of each image; empty for TFDS.
-    """
-
-    dataset: tf.data.Dataset
-    class_names: tuple[str, ...]
-    count: int
-    files: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        first = 0
-        try:
-            for images, labels in self.dataset.batch(
-                _BLOCK
-            ).as_numpy_iterator():
-                yield images, labels
-                first += len(labels)
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(
-                f"Images: {self._damaged(first)} cannot be decoded, expected "
-                "a JPEG or PNG picture; repair or remove that file."
-            ) from error
-
-    def renumbered(self, class_names: Sequence[str]) -> ImageStream:
-        """Returns the stream with labels that are positions in `class_names`.
-
-        Raises:
-          ValueError: a class of the stream is not in `class_names`.
-        """
-        names = tuple(class_names)
-        unknown = [name for name in self.class_names if name not in names]
-        if unknown:
-            raise ValueError(
-                f"Data: its class '{unknown[0]}' is not among the class_names "
-                f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}; "
-                "expected a name for every class of the data."
-            )
-        numbers = np.array([names.index(n) for n in self.class_names], np.int64)
-        dataset = self.dataset.map(lambda x, y: (x, tf.gather(numbers, y)))
-        return dataclasses.replace(self, dataset=dataset, class_names=names)
-
-    def _damaged(self, first: int) -> str:
-        for path in self.files[first : first + _BLOCK]:
-            try:
-                _decode(tf.io.read_file(path), 3)
-            except tf.errors.InvalidArgumentError:
-                return f"'{path}'"
-        return f"an image after number {first}"
 
 
 def open_folder(
@@ -121,15 +58,15 @@ def open_folder(
             left_out,
         )
 
-    def read(path: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image = _decode(tf.io.read_file(path), shape[2])
-        return fit_image(image, shape), label
+    def decode(path: tf.Tensor) -> tf.Tensor:
+        return fit_image(_decode(tf.io.read_file(path), shape[2]), shape)
 
-    pairs = (np.array(files), np.array(labels, np.int64))
-    dataset = tf.data.Dataset.from_tensor_slices(pairs).map(
-        read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    records = tf.data.Dataset.from_tensor_slices(
+        (np.array(files), np.array(labels, np.int64))
     )
-    return ImageStream(dataset, tuple(classes), len(files), tuple(files))
+    return ImageStream(
+        records, decode, tuple(classes), len(files), tuple(files)
+    )
 
 
 def open_tfds(
@@ -177,19 +114,20 @@ def open_tfds(
             f"{', '.join(builder.info.splits)}."
         ) from error
 
-    def fit(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return fit_image(image, shape), label
+    key, _ = builder.info.supervised_keys
+    feature = builder.info.features[key]
 
-    pairs = builder.as_dataset(
+    def decode(record: tf.Tensor) -> tf.Tensor:
+        return fit_image(feature.decode_example(record), shape)
+
+    records = builder.as_dataset(
         split=split,
         as_supervised=True,
+        decoders={key: tfds.decode.SkipDecoding()},
         # TFDS would keep small datasets in memory.
         read_config=tfds.ReadConfig(try_autocache=False),
     )
-    dataset = pairs.map(
-        fit, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-    return ImageStream(dataset, class_names, count)
+    return ImageStream(records, decode, class_names, count)
 
 
 def fit_image(image: tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:

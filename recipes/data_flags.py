@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import keras
 
     from drnet_tf.datasets import LabeledImages
+    from drnet_tf.split_images import SplitImages
 
 _DATA = flags.DEFINE_string(
     "data",
@@ -80,14 +81,20 @@ def open_split(
     Returns:
       The images and labels, read as they are needed, and the class names.
     """
-    from drnet_tf.datasets import stream_split
-    from drnet_tf.preprocessing import parse_preprocessing
+    split_images = named_split(model, split)
+    stream = split_images.open()
+    return split_images.dataset(stream), stream.class_names
 
-    preprocessing = parse_preprocessing(_PREPROCESSING.value)
-    images = stream_split(
+
+def named_split(model: keras.Model, split: str) -> SplitImages:
+    """The split by name, for processes that open it for themselves."""
+    from drnet_tf.preprocessing import parse_preprocessing
+    from drnet_tf.split_images import SplitImages
+
+    return SplitImages(
         _DATA.value,
         split,
-        image_shape=model.input_shape[1:],
-        data_dir=_DATA_DIR.value,
+        model.input_shape[1:],
+        _DATA_DIR.value,
+        parse_preprocessing(_PREPROCESSING.value),
     )
-    return preprocessing.of(images), images.class_names

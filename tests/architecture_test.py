@@ -61,9 +61,11 @@ RANKS = {
         "classifier",
         "logits",
         "labeled_images",
+        "image_stream",
         "image_sources",
         "datasets",
         "preprocessing",
+        "split_images",
         "digits",
         "models",
         "masked_network",
@@ -76,6 +78,7 @@ RANKS = {
         "budgets",
         "finetuning",
         "repair",
+        "scale_out",
         "survey",
         "training",
     },
@@ -110,23 +113,32 @@ SIDEWAYS = {
     ("costs", "call_costs"),
     ("costs", "running"),
     ("datasets", "labeled_images"),
+    ("image_sources", "image_stream"),
     ("datasets", "image_sources"),
+    ("datasets", "image_stream"),
     ("preprocessing", "datasets"),
+    ("split_images", "datasets"),
+    ("split_images", "image_stream"),
+    ("split_images", "preprocessing"),
     ("digits", "labeled_images"),
 }
 
 # Everything else speaks Keras only, so that another backend could run it.
 MAY_IMPORT_TENSORFLOW = {
     "drnet_tf/labeled_images.py",  # tf.data datasets are made
+    "drnet_tf/image_stream.py",  # images are read by tf.data
     "drnet_tf/image_sources.py",  # images are decoded
     "drnet_tf/datasets.py",  # tf.data datasets are read
     "drnet_tf/evaluation.py",  # runs batches of a tf.data dataset
     "drnet_tf/dissection/autodiff.py",  # gradients differ by backend
+    "drnet_tf/dissection/mirroring.py",  # tf.distribute is what it wraps
     "tflite/drnet_tflite/formats.py",  # names the converter's settings
     "benchmarks/one_image_loops.py",  # plain TensorFlow is what it compares
     "benchmarks/sparse_networks.py",  # tfmot gives a model of tf_keras
+    "benchmarks/scale_out.py",  # makes virtual devices
     "recipes/running.py",  # loads it first, without its notices
 }
+MAY_IMPORT_BEAM = {"drnet_tf/scale_out/pipeline.py"}
 MAY_READ_KERAS_SRC = {"drnet_tf/graph.py"}
 
 # (file, function) of the library that may load the deployment code.
@@ -229,6 +241,16 @@ def tensorflow_imports(modules: list[Module]) -> list[str]:
     ]
 
 
+def beam_imports(modules: list[Module]) -> list[str]:
+    return [
+        f"{module.path}:{imported.line}: imports {imported.name}; only "
+        "drnet_tf/scale_out/pipeline.py may, within its functions."
+        for module, imported in _imports(modules)
+        if imported.name.split(".")[0] == "apache_beam"
+        and not (module.path in MAY_IMPORT_BEAM and imported.function)
+    ]
+
+
 def keras_src_uses(modules: list[Module]) -> list[str]:
     broken = []
     for module in modules:
@@ -311,6 +333,7 @@ RULES: list[Rule] = [
     relative_imports,
     facade_imports,
     tensorflow_imports,
+    beam_imports,
     keras_src_uses,
     imports_of_programs,
     long_modules,
@@ -402,6 +425,8 @@ _BREAKS: list[tuple[Rule, str, str]] = [
         "tflite/drnet_tflite/a.py",
         "def f():\n  import tensorflow.lite",
     ),
+    (beam_imports, "drnet_tf/masks.py", "def f():\n  import apache_beam.io"),
+    (beam_imports, "drnet_tf/scale_out/pipeline.py", "import apache_beam"),
     (keras_src_uses, "drnet_tf/masks.py", "import keras\nkeras.src.models"),
     (keras_src_uses, "drnet_tf/masks.py", "from keras.src import models"),
     (keras_src_uses, "drnet_tf/masks.py", "import keras.src.models"),

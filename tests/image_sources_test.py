@@ -53,6 +53,28 @@ class TestFolder:
         assert first.shape == (101, 4, 5, 1)
         np.testing.assert_array_equal(first, second)
 
+    def test_some_by_position_are_those_of_the_pass(self, folder):
+        stream = open_folder(folder, "val", (4, 5, 1))
+        images, labels = everything(stream)
+        for positions in ([0], [100], [3, 4, 70, 100], range(101)):
+            some = stream.at(np.array(positions))
+            assert len(some) == len(positions)
+            found, numbers = everything(some)
+            np.testing.assert_array_equal(found, images[list(positions)])
+            np.testing.assert_array_equal(numbers, labels[list(positions)])
+            assert some.files == tuple(stream.files[i] for i in positions)
+
+    def test_other_files_are_not_opened(self, folder):
+        stream = open_folder(folder, "val", (6, 6, 3))
+        (folder / "val" / "cat" / "004.jpg").unlink()
+        assert len(everything(stream.at(np.array([3, 5])))[1]) == 2
+
+    @pytest.mark.parametrize("positions", [[], [3, 2], [1, 1], [-1], [101]])
+    def test_positions_that_are_none_are_refused(self, folder, positions):
+        stream = open_folder(folder, "val", (6, 6, 3))
+        with pytest.raises(ValueError, match=r"expected rising ones .*0..100;"):
+            stream.at(np.array(positions))
+
     def test_dataset_holds_single_images(self, folder):
         image, label = next(iter(open_folder(folder, "val", (6, 6, 3)).dataset))
         assert image.shape == (6, 6, 3)
@@ -194,6 +216,17 @@ class TestTfds:
         images, _ = everything(stream)
         assert len(stream) == 3
         assert images.shape == (3, 8, 8, 3)
+
+    def test_some_by_position_are_those_of_the_pass(self, data_dir):
+        stream = open_tfds("tiny_pets", "train", (8, 8, 3), data_dir)
+        images, labels = everything(stream)
+        positions = np.array([1, 2, len(stream) - 1])
+        found, numbers = everything(stream.at(positions))
+        np.testing.assert_array_equal(found, images[positions])
+        np.testing.assert_array_equal(numbers, labels[positions])
+        other = stream.renumbered(["x", *reversed(NAMES)])
+        numbers = everything(other.at(positions))[1]
+        np.testing.assert_array_equal(numbers, 2 - labels[positions])
 
     def test_names_a_missing_split(self, data_dir):
         with pytest.raises(ValueError, match="'val', expected one of .*train"):

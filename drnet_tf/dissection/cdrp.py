@@ -15,8 +15,9 @@ neural networks by identifying critical data routing paths", CVPR 2018.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -25,8 +26,10 @@ from keras import ops
 
 from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.dissection import autodiff
-from drnet_tf.dissection.precision import with_dtype_policy
+from drnet_tf.dissection.mirroring import compiled_on, mirrored_strategy
+from drnet_tf.dissection.precision import copied_network
 from drnet_tf.dissection.routing import learn_gates
+from drnet_tf.free_sites import GateSite
 from drnet_tf.gates import per_image_gate_model
 from drnet_tf.importance import Cdrps
 from drnet_tf.sites import gate_sites
@@ -118,14 +121,24 @@ class GateLearner:
       model: network whose output is class scores; it is not changed.
       method: the settings; `balance` may be overridden at each call.
       coupling: which gates there are, see `sites.gate_sites`.
+      devices: names such as "GPU:0", "GPU:1", each of which learns whole
+        batches on a copy of the network; none: the default device.
+
+    Attributes:
+      method, sites: see above.
+      at_a_time: number of batches that are learned side by side.
 
     Raises:
       ValueError: the model has no site, gives no class scores or reads more
-        than images.
+        than images; a device is not there.
     """
 
     def __init__(
-        self, model: keras.Model, method: CDRP, coupling: str = "free"
+        self,
+        model: keras.Model,
+        method: CDRP,
+        coupling: str = "free",
+        devices: Sequence[str] = (),
     ) -> None:
         autodiff.check_backend()
         self.method = method
@@ -136,22 +149,22 @@ class GateLearner:
                 f"Model '{model.name}' has {len(model.inputs)} inputs, "
                 "expected one, the images."
             )
-        if method.dtype_policy is not None:
-            model = with_dtype_policy(model, method.dtype_policy)
-        forward = _forward(
-            per_image_gate_model(model, coupling),
-            [site.channels for site in self.sites],
-            classifier.probabilities,
-        )
-        channels = sum(site.channels for site in self.sites)
-        self._learn = autodiff.compiled(
-            lambda images, settings: learn_gates(
-                lambda gates: forward(images, gates),
-                ops.ones((ops.shape(images)[0], channels)),
-                settings,
-                method.on_flip,
-            ),
-            [(None, *model.input_shape[1:]), (6,)],
+        self.at_a_time = max(1, len(devices))
+        strategy = mirrored_strategy(devices) if devices else None
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            # Variables are on all devices only if they were made here.
+            if strategy or method.dtype_policy is not None:
+                model = copied_network(model, method.dtype_policy)
+            forward = _forward(
+                per_image_gate_model(model, coupling),
+                [site.channels for site in self.sites],
+                classifier.probabilities,
+            )
+        learn = _learner(forward, self.sites, method.on_flip)
+        shapes = [(None, *model.input_shape[1:]), (6,)]
+        self._learn = autodiff.compiled(learn, shapes)
+        self._learn_all = (
+            compiled_on(strategy, learn, shapes) if strategy else None
         )
 
     def __call__(
@@ -163,6 +176,19 @@ class GateLearner:
           images: `(batch, height, width, channels)`, as the network expects.
           balance: s, by default that of the method, 1 if that is "auto".
         """
+        return self.learn([images], balance)[0]
+
+    def learn(
+        self, batches: Sequence[np.ndarray], balance: float | None = None
+    ) -> list[Cdrps]:
+        """Learns the gates of some batches, at most `at_a_time` of them.
+
+        Args:
+          batches: images of each, see `__call__`.
+          balance: see `__call__`.
+        """
+        if not batches:
+            return []
         method = self.method
         if balance is None:
             balance = 1.0 if method.balance == "auto" else float(method.balance)
@@ -170,13 +196,19 @@ class GateLearner:
             [method.iterations, method.learning_rate * balance, method.momentum,
              method.gamma / balance, *method.clip], np.float32,
         )  # fmt: skip
-        gates, flipped, kl, iteration = (
-            ops.convert_to_numpy(x)
-            for x in self._learn(
-                ops.convert_to_tensor(images, "float32"),
-                ops.convert_to_tensor(settings),
-            )
-        )
+        values = ops.convert_to_tensor(settings)
+        tensors = [ops.convert_to_tensor(x, "float32") for x in batches]
+        if self._learn_all is None:
+            learned = [self._learn(images, values) for images in tensors]
+        else:
+            # A device without a batch gets one image for nothing: TensorFlow's
+            # fused convolutions stumble over empty batches.
+            idle = [tensors[0][:1]] * (self.at_a_time - len(batches))
+            learned = self._learn_all([*tensors, *idle], values)[: len(batches)]
+        return [self._cdrps(found) for found in learned]
+
+    def _cdrps(self, found: Sequence[Any]) -> Cdrps:
+        gates, flipped, kl, iteration = map(ops.convert_to_numpy, found)
         edges = np.cumsum([site.channels for site in self.sites])[:-1]
         parts = np.split(gates, edges, axis=1)
         return Cdrps(
@@ -187,6 +219,25 @@ class GateLearner:
             kl=kl,
             iteration=iteration,
         )
+
+
+def _learner(
+    forward: Callable[[Any, Any], Any],
+    sites: Sequence[GateSite],
+    on_flip: str,
+) -> Callable[[Any, Any], Any]:
+    """(images, settings) -> what `learn_gates` returns."""
+    channels = sum(site.channels for site in sites)
+
+    def learn(images: Any, settings: Any) -> Any:
+        return learn_gates(
+            lambda gates: forward(images, gates),
+            ops.ones((ops.shape(images)[0], channels)),
+            settings,
+            on_flip,
+        )
+
+    return learn
 
 
 def _forward(

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import keras
-import numpy as np
 
-from drnet_tf.classifier import find_classifier
-from drnet_tf.dissection.batch_sizes import batch_size_for
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
-from drnet_tf.dissection.gates_of_images import scores_by_gates
-from drnet_tf.dissection.kept_images import KeptImages
-from drnet_tf.dissection.method import DrawnImages, Method, Problem
-from drnet_tf.dissection.sampling import draw_images
+from drnet_tf.dissection.gate_plan import plan_gates
+from drnet_tf.dissection.gates_of_images import mean_gates
+from drnet_tf.dissection.kept_images import KeptImages, PixelSums, pixel_sums
+from drnet_tf.dissection.method import Method, Problem
+from drnet_tf.dissection.preparation import check_names, prepare
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.importance import ChannelImportance
-from drnet_tf.names import check_class_names
-from drnet_tf.sites import gate_sites
-from drnet_tf.work_folders import open_folder
 
 
 def dissect(
@@ -35,6 +29,7 @@ def dissect(
     batch_size: int | None = None,
     coupling: str = "free",
     keep_images: int = 0,
+    devices: Sequence[str] = (),
     work_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> ChannelImportance:
@@ -58,6 +53,10 @@ def dissect(
         or "tied", where whatever a mask silences can be removed.
       keep_images: how many images of each class stay with the importance, as
         float16, so that sub-networks can be repaired without others.
+      devices: names such as "GPU:0", "GPU:1" of devices of this machine, which
+        learn whole batches side by side (CDRP only). Each batch is the one that
+        a single device would get, so on devices of one kind the result is the
+        same; see `drnet_tf.dissection.mirroring`.
       work_dir: folder where finished batches are kept; a stopped run that is
         started again with the same arguments goes on there.
       progress: whether to show a bar with the time left.
@@ -74,6 +73,7 @@ def dissect(
 
     Example:
       >>> import keras
+      >>> import numpy as np
       >>> model = keras.Sequential([
       ...     keras.Input((4, 4, 2)),
       ...     keras.layers.Conv2D(2, 1, activation="relu", name="conv"),
@@ -93,43 +93,35 @@ def dissect(
       [0, 1]
     """
     method = method or CDRP()
-    names = _check_model(model, class_names)
-    kept = KeptImages(len(names), keep_images)
-    if work_dir is not None:
-        open_folder(work_dir)
-    size = batch_size_for(model, batch_size)
+    kept = KeptImages(len(check_names(model, class_names)), keep_images)
     learner = (
-        GateLearner(model, method, coupling)
+        GateLearner(model, method, coupling, devices)
         if isinstance(method, CDRP)
         else None
     )
-    drawn = draw_images(
-        _predictor(model),
+    if devices and learner is None:
+        raise ValueError(
+            f"devices: got {', '.join(devices)} for {type(method).__name__}, "
+            "expected none, as only CDRP runs on several; leave them out."
+        )
+    problem, config = prepare(
+        model,
         dataset,
-        names,
-        images_per_class,
-        seed,
+        method,
+        class_names=class_names,
+        images_per_class=images_per_class,
+        seed=seed,
+        batch_size=batch_size,
+        coupling=coupling,
+        work_dir=work_dir,
         progress=progress,
     )
-    problem = Problem(
-        model,
-        gate_sites(model, coupling),
-        coupling,
-        names,
-        DrawnImages(dataset, drawn, size),
-        seed,
-        size,
-        work_dir,
-        progress,
-    )
-    config = dataclasses.asdict(method) | _settings(problem, images_per_class)
     mark = fingerprint(model)
     if learner is None:
         return _scored(cast(Method, method), problem, config, mark, kept)
-    scores, found = scores_by_gates(learner, problem, config, mark, kept)
-    return ChannelImportance(
-        scores, names, "cdrp", config, found, mark, kept.images()
-    )
+    plan = plan_gates(learner, problem, config, mark)
+    means = mean_gates(learner, plan, problem, kept)
+    return plan.importance(means, kept.images())
 
 
 def _scored(
@@ -141,50 +133,16 @@ def _scored(
 ) -> ChannelImportance:
     """The importance by another method than CDRP."""
     scores, found = method.scores(problem)
+    pixels = PixelSums()
     for images, classes in problem.images:
         kept.add(classes, images)
+        pixels = pixels.plus(pixel_sums(images))
     return ChannelImportance(
         scores,
         problem.class_names,
         method.name,
         config,
-        found | {"pixels": kept.statistics()},
+        found | {"pixels": pixels.statistics()},
         mark,
         kept.images(),
     )
-
-
-def _settings(problem: Problem, images_per_class: int) -> dict[str, Any]:
-    """Those that every method has."""
-    coupling = problem.coupling
-    return {
-        "images_per_class": images_per_class,
-        "seed": problem.seed,
-        "batch_size": problem.batch_size,
-        **({} if coupling == "free" else {"coupling": coupling}),
-    }
-
-
-def _predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Images `(n, ...)` -> classes `(n,)`."""
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        scores = model.predict_on_batch(images.astype(np.float32))
-        return np.argmax(scores, axis=1)
-
-    return predict
-
-
-def _check_model(
-    model: keras.Model, class_names: Sequence[str]
-) -> tuple[str, ...]:
-    gate_sites(model)
-    classifier = find_classifier(model)
-    names = check_class_names("dissect", class_names)
-    if len(names) != classifier.num_classes:
-        raise ValueError(
-            f"Model '{model.name}' has {classifier.num_classes} outputs, got "
-            f"{len(names)} class names; pass one name per output, in their "
-            "order."
-        )
-    return names

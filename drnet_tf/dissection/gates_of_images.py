@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -13,50 +12,46 @@ import numpy as np
 from drnet_tf.dissection.balance import calibrate_balance
 from drnet_tf.dissection.batch_sizes import batch_size_for
 from drnet_tf.dissection.cdrp import CDRP, GateLearner
-from drnet_tf.dissection.class_means import ClassMeans
-from drnet_tf.dissection.journal import Journal
+from drnet_tf.dissection.class_means import ClassMeans, sum_batch
+from drnet_tf.dissection.gate_plan import (
+    CALIBRATION_IMAGES,
+    GatePlan,
+    learn_batches,
+)
 from drnet_tf.dissection.kept_images import KeptImages
 from drnet_tf.dissection.method import Problem
 from drnet_tf.dissection.sampling import stream
 from drnet_tf.importance import Cdrps
 from drnet_tf.progress import DelayedBar
 
-CALIBRATION_IMAGES = 40
 
-
-def scores_by_gates(
-    learner: GateLearner,
-    problem: Problem,
-    config: dict[str, Any],
-    mark: str,
-    kept: KeptImages,
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The mean gates of every class, as `dissect` asks for them.
+def mean_gates(
+    learner: GateLearner, plan: GatePlan, problem: Problem, kept: KeptImages
+) -> ClassMeans:
+    """Learns the gates of the drawn images, batch by batch.
 
     Args:
       learner: of the gates.
-      problem: see there.
-      config: all settings; a stopped run goes on only with the same.
-      mark: fingerprint of the model.
+      plan: what is to be learned.
+      problem: what is dissected.
       kept: is given every image.
-
-    Returns:
-      By site `(K, C_l)` float32, and the diagnostics.
     """
-    dataset, drawn = problem.images.dataset, problem.images.drawn
-    balance, found = _balance(learner, dataset, drawn)
-    journal = _open_journal(
-        problem.work_dir,
-        model=mark,
-        method=config,
-        balance=balance,
-        class_names=list(problem.class_names),
-        images=_digest(drawn),
-    )
-    means = _class_means(learner, balance, problem, journal, kept)
-    found |= {"balance": balance, "pixels": kept.statistics()}
-    names = problem.class_names
-    return means.scores(names), found | means.diagnostics(names)
+    classes = problem.images.classes
+    journal = plan.journal(problem.work_dir)
+    means = ClassMeans(learner.method.iterations)
+    bar = DelayedBar(len(problem.images), "image")
+    read = stream(problem.images.dataset, classes >= 0, problem.batch_size)
+    for group in _groups(enumerate(read), learner.at_a_time):
+        batches = [(number, images) for number, (_, images) in group]
+        learned = learn_batches(learner, plan.balance, journal, batches)
+        for (_, (positions, images)), cdrps in zip(group, learned, strict=True):
+            of = classes[positions]
+            sums, notes = sum_batch(of, images, cdrps, learner.method)
+            means.add(sums, [notes])
+            kept.add(of, images)
+        if problem.progress:
+            bar.update(means.images)
+    return means
 
 
 def learn_cdrps(
@@ -110,60 +105,7 @@ def learn_cdrps(
     )
 
 
-def _balance(
-    learner: GateLearner, dataset: Any, drawn: Sequence[np.ndarray]
-) -> tuple[float, dict[str, Any]]:
-    """The balance to use, and the trials that found it."""
-    asked = learner.method.balance
-    if not isinstance(asked, str):
-        return float(asked), {}
-    images = _first_drawn(dataset, drawn, CALIBRATION_IMAGES)
-    balance, trials = calibrate_balance(learner, images)
-    return balance, {"calibration": [trial.as_dict() for trial in trials]}
-
-
-def _open_journal(
-    work_dir: str | os.PathLike[str] | None, **plan: Any
-) -> Journal | None:
-    return None if work_dir is None else Journal(work_dir, plan)
-
-
-def _digest(drawn: Sequence[np.ndarray]) -> str:
-    return hashlib.sha256(np.concatenate(drawn).tobytes()).hexdigest()
-
-
-def _class_means(
-    learner: GateLearner,
-    balance: float,
-    problem: Problem,
-    journal: Journal | None,
-    kept: KeptImages,
-) -> ClassMeans:
-    """Learns the gates of the drawn images, batch by batch."""
-    classes = problem.images.classes
-    means = ClassMeans(len(problem.class_names), learner.method)
-    bar = DelayedBar(len(problem.images), "image")
-    for number, (positions, images) in enumerate(
-        stream(problem.images.dataset, classes >= 0, problem.batch_size)
-    ):
-        cdrps = journal.load(number, images) if journal else None
-        if cdrps is None:
-            cdrps = learner(images, balance)
-            if journal:
-                journal.save(number, images, cdrps)
-        means.add(classes[positions], cdrps)
-        kept.add(classes[positions], images)
-        if problem.progress:
-            bar.update(means.images)
-    return means
-
-
-def _first_drawn(
-    dataset: Any, drawn: Sequence[np.ndarray], count: int
-) -> np.ndarray:
-    """About `count` images, spread over the classes, first drawn first."""
-    per_class = max(1, count // len(drawn))
-    positions = np.concatenate([x[:per_class] for x in drawn])[:count]
-    wanted = np.zeros(1 + int(positions.max()), bool)
-    wanted[positions] = True
-    return np.concatenate([images for _, images in stream(dataset, wanted)])
+def _groups(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of `size` items; the last may be short."""
+    while group := list(itertools.islice(items, size)):
+        yield group

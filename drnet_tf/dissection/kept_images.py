@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 
+@dataclasses.dataclass(frozen=True)
+class PixelSums:
+    """Number, sum and sum of squares of the pixels of some images."""
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def plus(self, later: PixelSums) -> PixelSums:
+        """These sums and those of images behind these."""
+        return PixelSums(
+            self.count + later.count,
+            self.total + later.total,
+            self.squares + later.squares,
+        )
+
+    def statistics(self) -> dict[str, float]:
+        """Mean and standard deviation of all pixels of all channels."""
+        mean = self.total / max(self.count, 1)
+        variance = self.squares / max(self.count, 1) - mean**2
+        return {"mean": mean, "std": max(variance, 0.0) ** 0.5}
+
+
+def pixel_sums(images: np.ndarray) -> PixelSums:
+    """The sums over images `(n, ...)`, in float64."""
+    return PixelSums(
+        images.size,
+        float(images.sum(dtype=float)),
+        float(np.square(images, dtype=float).sum()),
+    )
+
+
 class KeptImages:
-    """Keeps the first images of every class, and counts all pixels.
+    """Keeps the first images of every class.
 
     Args:
       num_classes: K.
@@ -23,14 +57,9 @@ class KeptImages:
             )
         self._per_class = per_class
         self._kept: list[list[np.ndarray]] = [[] for _ in range(num_classes)]
-        self._count = 0
-        self._sum = self._squares = 0.0
 
     def add(self, classes: np.ndarray, images: np.ndarray) -> None:
         """Adds a batch: the class `(batch,)` and the pixels of each image."""
-        self._count += images.size
-        self._sum += float(images.sum(dtype=float))
-        self._squares += float(np.square(images, dtype=float).sum())
         for number, image in zip(classes.tolist(), images, strict=True):
             if len(self._kept[number]) < self._per_class:
                 self._kept[number].append(image.astype(np.float16))
@@ -41,9 +70,3 @@ class KeptImages:
         if not least:
             return None
         return np.stack([np.stack(x[:least]) for x in self._kept])
-
-    def statistics(self) -> dict[str, float]:
-        """Mean and standard deviation of all pixels of all channels."""
-        mean = self._sum / max(self._count, 1)
-        variance = self._squares / max(self._count, 1) - mean**2
-        return {"mean": mean, "std": max(variance, 0.0) ** 0.5}

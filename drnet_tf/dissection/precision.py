@@ -1,4 +1,4 @@
-"""The same network computed in another precision."""
+"""A copy of a network, computed in the same or another precision."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from drnet_tf.graph import Call, Graph, read_graph, replay
 from drnet_tf.graph_building import model_like, new_inputs
 
 
-def with_dtype_policy(model: keras.Model, policy: str) -> keras.Model:
-    """A copy of a network under another dtype policy, weights copied.
+def copied_network(
+    model: keras.Model, policy: str | None = None
+) -> keras.Model:
+    """A copy of a network, weights included; under another dtype policy.
 
     Args:
       model: a Functional or Sequential model; it is not changed.
       policy: a Keras policy, e.g. "mixed_bfloat16": weights stay float32, the
-        layers compute in bfloat16.
+        layers compute in bfloat16; None: each layer keeps its own.
 
     Example:
       >>> import keras
       >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-      >>> with_dtype_policy(model, "mixed_bfloat16").layers[-1].compute_dtype
+      >>> copied_network(model, "mixed_bfloat16").layers[-1].compute_dtype
       'bfloat16'
     """
     graph = read_graph(model)
@@ -35,7 +37,7 @@ def with_dtype_policy(model: keras.Model, policy: str) -> keras.Model:
         if key in copies:
             return copies[key](*args, **kwargs)
         config = {**original.get_config(), "name": names[key]}
-        if isinstance(original, keras.layers.Layer):
+        if policy is not None and isinstance(original, keras.layers.Layer):
             config["dtype"] = policy
         copies[key] = type(original).from_config(config)
         outputs = copies[key](*args, **kwargs)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drnet_tf.dissection.cdrp import CDRP
-from drnet_tf.dissection.class_means import ClassMeans
+from drnet_tf.dissection.class_means import ClassMeans, sum_batch
 from drnet_tf.importance import Cdrps
 
 NAMES = ("cat", "dog")
@@ -18,11 +18,19 @@ def cdrps(gates, flipped, kl, iteration):
     return Cdrps({"a": np.array(gates)}, flipped, kl, iteration)
 
 
+def add(means, method, classes, found):
+    images = np.full((len(classes), 1, 1, 1), 3, np.uint8)
+    sums, notes = sum_batch(np.array(classes), images, found, method)
+    means.add(sums, [notes])
+
+
 def two_batches(method):
     """Classes 0, 1, 0 and then 1."""
-    means = ClassMeans(2, method)
-    means.add(
-        np.array([0, 1, 0]),
+    means = ClassMeans(method.iterations)
+    add(
+        means,
+        method,
+        [0, 1, 0],
         cdrps(
             [[1.0, 0.0], [0.5, 0.5], [0.0, 0.5]],
             [False, True, False],
@@ -30,7 +38,7 @@ def two_batches(method):
             [3, 0, 2],
         ),
     )
-    means.add(np.array([1]), cdrps([[1.5, 0.0]], [False], [0.4], [3]))
+    add(means, method, [1], cdrps([[1.5, 0.0]], [False], [0.4], [3]))
     return means
 
 
@@ -62,26 +70,33 @@ def test_diagnostics_are_those_counted_by_hand():
             "largest": pytest.approx(0.4),
         },
         "zero_gates": 3 / 8,
+        "pixels": {"mean": 3.0, "std": 0.0},
     }
     json.dumps(found)
 
 
 def test_sums_lose_nothing_over_many_images():
     """0.1 is no float32: a float32 sum of 100,000 of them is off by 1e-2."""
-    means = ClassMeans(1, CDRP())
+    method = CDRP()
+    means = ClassMeans(method.iterations)
     gates = np.full((1000, 1), 0.1, "float32")
     for _ in range(100):
-        means.add(
-            np.zeros(1000, np.int64),
+        add(
+            means,
+            method,
+            [0] * 1000,
             cdrps(gates, np.zeros(1000), np.zeros(1000), np.zeros(1000)),
         )
     np.testing.assert_array_equal(means.scores(("x",))["a"], gates[:1])
 
 
 def test_a_class_without_any_image_left_is_named():
-    means = ClassMeans(2, CDRP(iterations=3, on_flip="exclude"))
-    means.add(
-        np.array([0, 1]),
+    method = CDRP(iterations=3, on_flip="exclude")
+    means = ClassMeans(method.iterations)
+    add(
+        means,
+        method,
+        [0, 1],
         cdrps([[1.0], [1.0]], [False, True], [0, 0], [3, 0]),
     )
     with pytest.raises(ValueError) as error:

@@ -148,13 +148,13 @@ def test_work_dir_changes_no_byte_and_spares_the_work(tmp_path, monkeypatch):
     ]
     (work / names[3]).unlink()
     learned = []
-    call = GateLearner.__call__
+    learn = GateLearner.learn
 
-    def counted(self, images, balance=None):
-        learned.append(len(images))
-        return call(self, images, balance)
+    def counted(self, batches, balance=None):
+        learned.extend(map(len, batches))
+        return learn(self, batches, balance)
 
-    monkeypatch.setattr(GateLearner, "__call__", counted)
+    monkeypatch.setattr(GateLearner, "learn", counted)
     assert saved(run(work_dir=work), tmp_path) == expected
     assert learned == [8]
 
@@ -205,15 +205,15 @@ from drnet_tf.dissection.cdrp import CDRP, GateLearner
 from drnet_tf.dissection.dissect import dissect
 
 folder = sys.argv[1]
-call = GateLearner.__call__
+learn = GateLearner.learn
 
 
-def slow(self, images, balance=None):  # leaves time to be killed in
+def slow(self, batches, balance=None):  # leaves time to be killed in
     time.sleep(1)
-    return call(self, images, balance)
+    return learn(self, batches, balance)
 
 
-GateLearner.__call__ = slow
+GateLearner.learn = slow
 arrays = np.load(folder + "/data.npz")
 dissect(
     keras.models.load_model(folder + "/net.keras"),
@@ -326,10 +326,10 @@ def test_exclude_with_nothing_left_is_refused():
 def no_long_work(monkeypatch):
     """Fails a test whose call gets as far as learning gates."""
 
-    def never(self, images, balance=None):
+    def never(self, batches, balance=None):
         raise AssertionError("gates were learned")
 
-    monkeypatch.setattr(GateLearner, "__call__", never)
+    monkeypatch.setattr(GateLearner, "learn", never)
 
 
 @pytest.mark.usefixtures("no_long_work")

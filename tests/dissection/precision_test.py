@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from drnet_tf.dissection.precision import with_dtype_policy
+from drnet_tf.dissection.precision import copied_network
 from drnet_tf.sites import gate_sites
 
 
@@ -32,7 +32,7 @@ def net():
 
 def test_layers_compute_in_bfloat16_with_the_same_float32_weights():
     model = net()
-    copy = with_dtype_policy(model, "mixed_bfloat16")
+    copy = copied_network(model, "mixed_bfloat16")
     assert [x.name for x in copy.layers if x.weights] == [
         "conv",
         "norm",
@@ -55,14 +55,14 @@ def test_layers_compute_in_bfloat16_with_the_same_float32_weights():
 
 def test_same_policy_gives_the_same_outputs_bit_for_bit():
     model = net()
-    copy = with_dtype_policy(model, "float32")
+    copy = copied_network(model, "float32")
     np.testing.assert_array_equal(copy(images()), model(images()))
 
 
 def test_the_callers_model_is_left_as_it_is():
     model = net()
     before = model.get_weights()
-    copy = with_dtype_policy(model, "mixed_bfloat16")
+    copy = copied_network(model, "mixed_bfloat16")
     for variable in copy.variables:
         variable.assign(np.zeros(variable.shape))
     for old, new in zip(before, model.get_weights(), strict=True):
@@ -79,7 +79,7 @@ def test_nested_models_that_share_names():
     image = keras.Input((8, 8, 3))
     x = layers.Concatenate()([inner("a")(image), inner("b")(image)])
     model = keras.Model(image, layers.Flatten()(x))
-    copy = with_dtype_policy(model, "float32")
+    copy = copied_network(model, "float32")
     np.testing.assert_array_equal(copy(images()), model(images()))
 
 
@@ -93,7 +93,5 @@ def test_softmax_heads_still_give_probabilities(policy):
             layers.Dense(4, activation="softmax"),
         ]
     )
-    found = keras.ops.cast(
-        with_dtype_policy(model, policy)(images()), "float32"
-    )
+    found = keras.ops.cast(copied_network(model, policy)(images()), "float32")
     np.testing.assert_allclose(np.sum(found, axis=1), 1, atol=0.02)

@@ -64,6 +64,7 @@ def test_civs_and_figures_are_written(build_civ, tmp_path):
             "Data 'no/folder': neither a folder nor a dataset",
         ),
         ("--split=val", "no split 'val'"),
+        ("--devices=CPU:0,GPU:9", "devices: got CPU:0, GPU:9, expected"),
         ("--balance=-1", "CDRP: balance: got -1.0, expected"),
         ("--preprocessing=0..1", "Preprocessing '0..1': not known"),
         ("--output=no/such/civ.safetensors", "cannot be written: the folder"),

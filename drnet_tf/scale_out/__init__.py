@@ -1,0 +1,1 @@
+"""Dissection spread over many machines, with the bytes of the local run."""
