@@ -37,7 +37,15 @@ RANKS = {
         "cost_records",
     },
     1: {"channels", "importance", "channel_gate", "work_folders"},
-    2: {"free_sites", "tied_sites", "sites", "rules", "masks", "width_masks"},
+    2: {
+        "free_sites",
+        "tied_sites",
+        "sites",
+        "rules",
+        "masks",
+        "width_masks",
+        "routes",
+    },
     3: {
         "gates",
         "call_costs",
@@ -48,6 +56,7 @@ RANKS = {
         "criteria",
         "allocation",
         "nested_masks",
+        "receptive_fields",
     },
     4: {
         "classifier",
@@ -63,7 +72,14 @@ RANKS = {
         "scale_folding",
     },
     5: {"dissection", "pruning", "evaluation"},
-    6: {"assembly", "budgets", "finetuning", "repair", "survey"},
+    6: {
+        "assembly",
+        "budgets",
+        "finetuning",
+        "repair",
+        "survey",
+        "filter_interpretation",
+    },
     7: {"selection", "subnetworks", "class_mask_training"},
     8: {"subtasks"},
     9: {
