@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 _PATCH, _GAP = 56, 6
 _ROW = 92
 _NUMBER = 62  # width of the filter's number
-_COLUMN = 164  # width of a column of classes
+_COLUMN = 220  # width of a column of classes
+_POINTS, _NATS = 140, 190  # right ends of its numbers
 _LINE = 16
+_HEAD = 6  # between the heads and the first line
 _LONGEST = 11  # letters of a class name below a patch
 _MOST_PIXELS = 112  # of a patch in the file, along a side
 
@@ -32,13 +34,14 @@ class FilterReading:
       channel: its number.
       patches: of `strongest_patches`, strongest first; there may be none.
       most, least: the classes that need it most and least, each with the
-        accuracy that it loses, in [-1, 1].
+        accuracy that it loses, in [-1, 1], and the nats by which its
+        cross-entropy rises.
     """
 
     channel: int
     patches: tuple[Patch, ...]
-    most: tuple[tuple[str, float], ...]
-    least: tuple[tuple[str, float], ...]
+    most: tuple[tuple[str, float, float], ...]
+    least: tuple[tuple[str, float, float], ...]
 
 
 def read_filter(
@@ -56,7 +59,11 @@ def read_filter(
       count: classes of both ends, at most half of all.
     """
     ranked = [
-        (reductions.class_names[row], float(reductions.accuracy[row, channel]))
+        (
+            reductions.class_names[row],
+            float(reductions.accuracy[row, channel]),
+            float(reductions.cross_entropy[row, channel]),
+        )
         for row in reductions.ranked(channel)
     ]
     count = max(1, min(count, len(ranked) // 2))
@@ -99,13 +106,13 @@ def filter_sheet(
     row = max(_ROW, _LINE * lines + 14)
     with svg.style():
         figure = svg.new_figure()
-        page = svg.add_panel(figure, 0, 0, width, row * len(readings))
+        page = svg.add_panel(figure, 0, 0, width, row * len(readings) + _HEAD)
         page.set_xlim(0, width)
-        page.set_ylim(row * len(readings), 0)
+        page.set_ylim(row * len(readings) + _HEAD, 0)
         page.axis("off")
         _write_heads(page, title, classes)
         for number, reading in enumerate(readings):
-            top = row * number
+            top = row * number + _HEAD
             page.plot(
                 [0, width], [top, top], color=svg.THEME["line"], linewidth=0.8
             )
@@ -120,14 +127,14 @@ def describe_filters(readings: Sequence[FilterReading]) -> str:
     """What `filter_sheet` shows, for those who do not see it.
 
     Example:
-      >>> one = FilterReading(3, (), (("cat", 0.25),), (("dog", 0.0),))
+      >>> one = FilterReading(3, (), (("cat", 0.25, 1.5),), (("dog", 0, 0),))
       >>> describe_filters([one])
       'Filter 3: most important for cat, least for dog.'
     """
     return " ".join(
         f"Filter {x.channel}: most important for "
-        f"{', '.join(name for name, _ in x.most)}, least for "
-        f"{', '.join(name for name, _ in x.least)}."
+        f"{', '.join(name for name, *_ in x.most)}, least for "
+        f"{', '.join(name for name, *_ in x.least)}."
         for x in readings
     )
 
@@ -141,7 +148,12 @@ def _write_heads(page: Axes, title: str, classes: float) -> None:
         (classes + _COLUMN, "Least important for"),
     )
     for left, text in heads:
-        _write(page, left, -12, text, size=11, muted=True)
+        _write(page, left, -16, text, size=11, muted=True)
+    for left in (classes, classes + _COLUMN):
+        for right, unit in ((_POINTS, "points"), (_NATS, "nats")):
+            _write(
+                page, left + right, -3, unit, size=9, align="right", muted=True
+            )
 
 
 def _write(
@@ -219,12 +231,16 @@ def _write_classes(
     page: Axes,
     left: float,
     top: float,
-    classes: Sequence[tuple[str, float]],
+    classes: Sequence[tuple[str, float, float]],
 ) -> None:
-    for number, (name, reduction) in enumerate(classes):
+    for number, (name, points, nats) in enumerate(classes):
         middle = top + 20 + _LINE * number
-        text = f"{100 * reduction:.1f}"
-        # A loss of nothing is no loss of less than nothing.
-        text = text.removeprefix("-") if float(text) == 0 else text
-        _write(page, left + 34, middle, text, size=11, align="right")
-        _write(page, left + 40, middle, name, size=11)
+        _write(page, left, middle, name, size=11)
+        for right, value, digits in (
+            (_POINTS, 100 * points, 1),
+            (_NATS, nats, 2),
+        ):
+            text = f"{value:.{digits}f}"
+            # A loss of nothing is no loss of less than nothing.
+            text = text.removeprefix("-") if float(text) == 0 else text
+            _write(page, left + right, middle, text, size=11, align="right")

@@ -44,7 +44,8 @@ def filter_page(
     page.figure(
         drawing,
         "Filters, the image patches that excite them most, and the classes "
-        "that lose most and least accuracy without them, in points.",
+        "that lose most and least accuracy without them, in points, with the "
+        "rise of their cross-entropy in nats.",
         describe_filters(readings),
     )
     rows = _rows(readings, reductions)

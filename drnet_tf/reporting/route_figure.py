@@ -55,7 +55,7 @@ def draw_route(route: Route) -> str:
 
     Example:
       >>> drawn = draw_route(Route("cat", {"relu": np.array([0.9, 0.0])}))
-      >>> ">1 of 2 channels (50.0%)<" in drawn
+      >>> ">1 of 2 channels (50.0%), with an importance" in drawn
       True
     """
     layout = Layout(len(route.importance))
@@ -77,7 +77,7 @@ def draw_route(route: Route) -> str:
         name_layers(panel, layout, list(route.importance))
         counted = (
             f"{route.used:,} of {route.total:,} channels "
-            f"({route.used / route.total:.1%})"
+            f"({route.used / route.total:.1%}), {_rule(route)}"
         )
         title = [f"Route of {route.name}", counted]
         _title(panel, title, _above(layout))
@@ -122,6 +122,7 @@ def draw_routes(first: Route, second: Route) -> str:
         write_numbers(panel, layout, [_percent(x) for x in 2 * top])
         name_layers(panel, layout, None)
         title = [f"Routes of {first.name} and {second.name}"]
+        title.append(f"Channels {_rule(first)}")
         _title(panel, title, _above(layout) + _LINE_HEIGHT + 4)
         _legend(panel, first, second, met, _above(layout))
         overlap = svg.add_panel(
@@ -181,6 +182,10 @@ def _sums(met: Sequence[Meeting]) -> tuple[int, int, int]:
 def _above(layout: Layout) -> float:
     """Pixels from the columns to the text above them and their numbers."""
     return 28.0 if layout.numbered else 12.0
+
+
+def _rule(route: Route) -> str:
+    return f"with an importance above {route.threshold:g}"
 
 
 def _percent(share: float) -> str:

@@ -50,8 +50,8 @@ def sheet(channels=3):
 
 def test_most_important_classes_stand_first_and_least_last():
     found = reading(0)
-    assert found.most == (("cow", 0.25), ("dog", 0.0))
-    assert found.least == (("cat", 0.0), ("fox", 0.0))
+    assert found.most == (("cow", 0.25, 0.5), ("dog", 0.0, 0.3))
+    assert found.least == (("cat", 0.0, 0.1), ("fox", 0.0, 0.2))
 
 
 def test_the_two_ends_never_meet():
@@ -65,7 +65,7 @@ def test_the_sheet_holds_patches_classes_and_losses(channels):
     drawing = sheet(channels)
     assert drawing == sheet(channels)
     shown = texts(drawing)
-    assert {"0", "1", "25.0", "-10.0", "longest_na…"} <= set(shown)
+    assert {"0", "1", "25.0", "-10.0", "0.50", "longest_na…"} <= set(shown)
     assert "-0.0" not in shown
     assert "excited by none of the images" in shown
     assert drawing.count("data:image/png;base64") == 2
