@@ -174,14 +174,12 @@ def strongest_patches(
       ...     keras.layers.GlobalAveragePooling2D(),
       ...     keras.layers.Dense(2),
       ... ])
-      >>> model.set_weights(
-      ...     [np.ones((1, 1, 1, 1)), [0.0], np.ones((1, 2)), [0.0, 0.0]]
-      ... )
+      >>> model.set_weights([np.ones_like(x) for x in model.get_weights()])
       >>> images = np.zeros((2, 4, 4, 1), np.float32)
-      >>> images[1, 2, 3] = 5.0
+      >>> images[1, 2, 3] = 5.0  # and the bias adds 1
       >>> (site,) = gate_sites(model)
       >>> strongest_patches(model, site, images, [0])[0][0]
-      Patch(image=1, activation=5.0, box=Box(top=2, left=3, bottom=3, right=4))
+      Patch(image=1, activation=6.0, box=Box(top=2, left=3, bottom=3, right=4))
     """
     for channel in channels:
         if not 0 <= channel < site.channels:
