@@ -71,6 +71,25 @@ class Preprocessing:
         normalised: np.ndarray = (images.astype(np.float32) - mean) / std
         return normalised
 
+    def undo(self, images: Any) -> np.ndarray:
+        """Returns `(..., channels)` uint8 pixels of preprocessed images.
+
+        Args:
+          images: what `__call__` made of uint8 pixels, which come back exactly;
+            of others what lies outside 0..255 is cut off.
+
+        Example:
+          >>> import numpy as np
+          >>> preprocessing = parse_preprocessing("cifar10")
+          >>> raw = np.full((1, 1, 3), 77, np.uint8)
+          >>> preprocessing.undo(preprocessing(raw)).tolist()
+          [[[77, 77, 77]]]
+        """
+        mean = np.asarray(self.mean, np.float32)
+        std = np.asarray(self.std, np.float32)
+        pixels = np.rint(np.asarray(images, np.float32) * std + mean)
+        return np.clip(pixels, 0, 255).astype(np.uint8)
+
     def of(self, dataset: Any) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         """Returns a dataset that preprocesses the images of another.
 

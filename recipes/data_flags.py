@@ -9,6 +9,7 @@ from absl import flags
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from drnet_tf.datasets import LabeledImages
     from drnet_tf.split_images import SplitImages
@@ -98,3 +99,44 @@ def named_split(model: keras.Model, split: str) -> SplitImages:
         _DATA_DIR.value,
         parse_preprocessing(_PREPROCESSING.value),
     )
+
+
+def image_at(
+    model: keras.Model, split: str, position: int
+) -> tuple[np.ndarray, str]:
+    """The image at a position of a split, as `open_split` reads it.
+
+    Returns:
+      The image `(height, width, channels)` and the name of its class.
+    """
+    images, class_names = open_split(model, split)
+    first = 0
+    for some, labels in images:
+        if position < first + len(labels):
+            at = position - first
+            return some[at], class_names[int(labels[at])]
+        first += len(labels)
+    raise ValueError(
+        f"Split '{split}': no image {position}, it has {first}; expected a "
+        f"position in 0..{first - 1}."
+    )
+
+
+def read_image(model: keras.Model, path: str) -> np.ndarray:
+    """A picture in the size and scale that the network expects."""
+    import keras
+    import numpy as np
+
+    from drnet_tf.image_sources import fit_image
+    from drnet_tf.preprocessing import parse_preprocessing
+
+    picture = np.asarray(keras.utils.load_img(path))
+    fitted = fit_image(picture, model.input_shape[1:]).numpy()
+    return parse_preprocessing(_PREPROCESSING.value)(fitted)
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+    """Uint8 pixels of images as `load` gives them, to be shown."""
+    from drnet_tf.preprocessing import parse_preprocessing
+
+    return parse_preprocessing(_PREPROCESSING.value).undo(images)

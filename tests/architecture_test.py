@@ -45,7 +45,15 @@ RANKS = {
         "work_folders",
         "top_class",
     },
-    2: {"free_sites", "tied_sites", "sites", "rules", "masks", "width_masks"},
+    2: {
+        "free_sites",
+        "tied_sites",
+        "sites",
+        "rules",
+        "masks",
+        "width_masks",
+        "routes",
+    },
     3: {
         "gates",
         "call_costs",
@@ -56,6 +64,7 @@ RANKS = {
         "criteria",
         "allocation",
         "nested_masks",
+        "receptive_fields",
     },
     4: {
         "classifier",
@@ -81,6 +90,7 @@ RANKS = {
         "scale_out",
         "survey",
         "training",
+        "filter_interpretation",
     },
     7: {"selection", "subnetworks", "subtask_trials", "class_mask_training"},
     8: {"subtasks"},

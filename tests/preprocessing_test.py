@@ -71,3 +71,14 @@ def test_of_a_dataset_can_be_read_again():
             np.testing.assert_array_equal(batch, np.ones(batch.shape))
             labels += numbers.tolist()
         assert labels == list(range(100))
+
+
+@pytest.mark.parametrize("name", sorted(PREPROCESSINGS))
+def test_every_pixel_comes_back(name):
+    preprocessing = PREPROCESSINGS[name]
+    raw = np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1)
+    np.testing.assert_array_equal(preprocessing.undo(preprocessing(raw)), raw)
+
+
+def test_what_is_no_pixel_is_cut_off():
+    assert Preprocessing(0, 1).undo([[-3.0, 300.0]]).tolist() == [[0, 255]]

@@ -31,6 +31,8 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#b65f93", "#3f9bd1", "#c98500")
 """Colours of data that the colour-blind can tell apart, after Okabe and Ito;
 the light ones darkened to be seen on white."""
 
+_DARK = {"ink": "#e6edf3", "muted": "#9da7b1", "line": "#3d444d"}
+
 MARKERS = "osD^vPX"
 
 COLORMAP = "viridis"
@@ -158,3 +160,28 @@ def to_svg(figure: Figure) -> str:
             metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")),
         )
     return buffer.getvalue()
+
+
+def with_dark_mode(drawing: str) -> str:
+    """An SVG document whose neutral colours follow the reader's dark mode.
+
+    For documents that stand on their own: a page has its own colours, and
+    leaves this style sheet out.
+
+    Args:
+      drawing: of `to_svg`.
+
+    Example:
+      >>> with style():
+      ...     text = with_dark_mode(to_svg(new_figure()))
+      >>> "prefers-color-scheme: dark" in text
+      True
+    """
+    rules = "".join(
+        f'[style*="{key}: {THEME[role]}"]{{{key}:{color}!important}}'
+        for role, color in _DARK.items()
+        for key in ("fill", "stroke")
+    )
+    sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    end = drawing.index(">", drawing.index("<svg")) + 1
+    return f"{drawing[:end]}\n {sheet}{drawing[end:]}"
