@@ -68,7 +68,8 @@ def calibrate_balance(
     Returns:
       The balance and what was tried. Where none suits, the one with the
       smallest KL among those that keep enough classes (deep residual networks
-      diverge as s grows); where none keeps enough, the one that keeps the most,
+      diverge as s grows) and close a gate, if one does: gates that all stay
+      open tell nothing; where none keeps enough, the one that keeps the most,
       with a warning.
     """
     trials = []
@@ -86,7 +87,7 @@ def calibrate_balance(
             return balance, tuple(trials)
     keeping = [t for t in trials if t.share_kept >= SMALLEST_SHARE_KEPT]
     if keeping:
-        best = min(keeping, key=lambda t: t.median_kl)
+        best = min(keeping, key=lambda t: (t.zero_share == 0, t.median_kl))
         return best.balance, tuple(trials)
     best = max(trials, key=lambda t: (t.share_kept, -t.median_kl))
     logging.warning(

@@ -21,8 +21,9 @@ IMAGES = np.zeros((20, 4, 4, 3), "float32")
 class FakeLearner:
     """Gives what a table says: balance -> (images that flip, KL of all)."""
 
-    def __init__(self, table):
+    def __init__(self, table, opens=()):
         self._table = table
+        self._opens = opens  # balances at which no gate closes
         self.asked = []
 
     def __call__(self, images, balance):
@@ -30,7 +31,7 @@ class FakeLearner:
         flips, kl = self._table[balance]
         count = len(images)
         gates = np.ones((count, 4), "float32")
-        gates[:, 0] = 0
+        gates[:, 0] = balance in self._opens
         return Cdrps(
             {"a": gates, "b": np.ones((count, 6))},
             flipped=np.arange(count) < flips,
@@ -67,6 +68,14 @@ def test_the_smallest_balance_that_suits_is_taken(warnings):
 def test_images_that_flip_outweigh_a_small_kl():
     learner = FakeLearner({1.0: (2, 0.0), 2.0: (0, 0.0)})
     assert calibrate_balance(learner, IMAGES, (1.0, 2.0))[0] == 2.0
+
+
+def test_a_balance_that_closes_no_gate_is_the_last_resort():
+    table = {1.0: (0, 0.5), 2.0: (0, 0.4), 4.0: (0, 0.3)}
+    learner = FakeLearner(table, opens=(4.0,))
+    assert calibrate_balance(learner, IMAGES, (1.0, 2.0, 4.0))[0] == 2.0
+    learner = FakeLearner(table, opens=(1.0, 2.0, 4.0))
+    assert calibrate_balance(learner, IMAGES, (1.0, 2.0, 4.0))[0] == 4.0
 
 
 def test_candidates_rise_and_hold_the_papers_setting():
