@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -26,6 +26,7 @@ from drnet_tf.repair.repair import repair_all
 
 _READ = 50  # images run at a time
 _LEAST_SQUARES = "least_squares"
+FIGURES = ("channels", "macs", "parameters", "full", "hard", "repaired")
 
 
 class HeadStudy:
@@ -69,9 +70,9 @@ class HeadStudy:
 
         Returns:
           For each budget, selection ("threshold" or "layers") and head ("own":
-          the sub-task's outputs, "all": all K) one row: the shares of "macs"
-          and "parameters", and the accuracies "full", "hard" and "repaired":
-          under the masked softmax, or as top-1 of all K.
+          the sub-task's outputs, "all": all K) one row: the shares of "macs",
+          "parameters" and "channels", and the accuracies "full", "hard" and
+          "repaired": under the masked softmax, or as top-1 of all K.
         """
         numbers = self._importance.class_rows(classes)
         own = np.isin(self._test.labels, numbers)
@@ -92,6 +93,7 @@ class HeadStudy:
                             "budget": budget,
                             "selection": name,
                             "head": head,
+                            "channels": mask.kept_fraction,
                             **_shares(network),
                         }
                     )
@@ -150,6 +152,50 @@ class HeadStudy:
                 seed=self._seed,
                 progress=False,
             )
+
+
+def promotions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What sub-tasks gain or lose, as in DRNet's Table 6.
+
+    The promotion of a sub-task is the accuracy of its network minus that of the
+    full one on the same images.
+
+    Args:
+      rows: of `HeadStudy.rows`, of any sub-tasks.
+
+    Returns:
+      By number of classes, head, selection and budget one row: "subtasks",
+      their number, the means of the shares and accuracies, and of the
+      "promotion" of the "hard" and the "repaired" networks "mean", "max" and
+      "min", as "hard_mean" and so on.
+
+    Example:
+      >>> row = {"classes": ["a", "b"], "head": "all", "selection": "layers",
+      ...        "budget": 0.5, "macs": 0.4, "parameters": 0.3,
+      ...        "channels": 0.6, "full": 0.5, "hard": 0.75, "repaired": 1.0}
+      >>> (found,) = promotions([row])
+      >>> found["hard_mean"], found["repaired_max"]
+      (0.25, 0.5)
+    """
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        key = len(row["classes"]), row["head"], row["selection"], row["budget"]
+        groups.setdefault(key, []).append(row)
+    found = []
+    for key, own in groups.items():
+        group = dict(
+            zip(("classes", "head", "selection", "budget"), key, strict=True)
+        )
+        group["subtasks"] = len(own)
+        for name in FIGURES:
+            group[name] = float(np.mean([row[name] for row in own]))
+        for name in ("hard", "repaired"):
+            gains = np.array([row[name] - row["full"] for row in own])
+            group[f"{name}_mean"] = float(gains.mean())
+            group[f"{name}_max"] = float(gains.max())
+            group[f"{name}_min"] = float(gains.min())
+        found.append(group)
+    return found
 
 
 def _shares(network: PrunedModel) -> dict[str, float]:

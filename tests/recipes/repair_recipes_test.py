@@ -109,3 +109,26 @@ def test_a_front_is_written_and_drawn(recipe, tmp_path):
     assert len(written["points"]) == 2
     assert written["points"][0]["best"].keys() == {"parameters", "macs"}
     assert "Pareto front" in (tmp_path / "out.svg").read_text("utf-8")
+
+
+def test_few_of_many_classes_with_both_heads(recipe, folder, tmp_path):
+    rows = tmp_path / "rows.json"
+    rows.write_text(json.dumps({x: i for i, x in enumerate(COLOURS)}))
+    arguments = (
+        "repair_many_classes",
+        f"--rows={rows}",
+        "--budgets=0.8",
+        "--sizes=2,3",
+        "--train_images=6",
+        "--test_images=3",
+    )
+    done = recipe(*arguments)
+    assert done.code == 0, done.err
+    written = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    heads = {(x["classes"], x["head"]) for x in written["means"]}
+    assert heads == {(2, "own"), (2, "all"), (3, "own"), (3, "all")}
+    assert {x["subtasks"] for x in written["means"]} == {1, 3}
+    assert "promotion" in (tmp_path / "out.md").read_text("utf-8")
+    rows.write_text("{}")
+    (tmp_path / "out.json").unlink()
+    assert "says nothing of blue, green, red" in recipe(*arguments).error
