@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import keras
 
+_LOG_SECONDS = 30.0  # between two lines where nothing is drawn over
+
 
 class DelayedBar:
     """A progress bar that appears only when the work takes long.
+
+    On a terminal or in a notebook it moves; in a log it says every half minute
+    how far the work is.
 
     Args:
       total: number of steps; None if not known.
@@ -37,10 +43,18 @@ class DelayedBar:
         if self._bar is None:
             if time.monotonic() < self._shows_from:
                 return
-            self._bar = keras.utils.Progbar(self._total, unit_name=self._unit)
+            self._bar = keras.utils.Progbar(
+                self._total,
+                interval=0.05 if _is_interactive() else _LOG_SECONDS,
+                unit_name=self._unit,
+            )
         self._bar.update(done)
 
     def close(self) -> None:
         """Ends the bar's line; further work writes below it."""
         if self._bar is not None and self._done != self._total:
             self._bar.update(self._done, finalize=True)
+
+
+def _is_interactive() -> bool:
+    return sys.stdout.isatty() or "ipykernel" in sys.modules

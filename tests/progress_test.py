@@ -39,3 +39,11 @@ def test_a_full_bar_ends_its_line_once(capsys):
     bar.update(2)
     bar.close()
     assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_log_is_not_filled(capsys):
+    bar = progress.DelayedBar(1000, "image", quiet_seconds=0.0)
+    for done in range(1, 1001):
+        bar.update(done)
+    text = capsys.readouterr().out
+    assert text.count("/1000") == 2  # the first, and the last
