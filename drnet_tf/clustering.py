@@ -43,15 +43,20 @@ class ClusterTree:
     def clusters(self) -> list[list[int]]:
         """Cuts the tree where its heights leave the widest gap.
 
+        Of the cuts that leave two to half as many clusters as things (rounded
+        up): the widest gap of all can lie above the first merge, where every
+        thing but two stands alone.
+
         Returns:
           The things of each cluster, in the order of the tree; a single
           cluster where no gap is wider than 0.
         """
-        gaps = np.diff(self.heights)
+        least = self.size - (self.size + 1) // 2  # merges that are not cut
+        gaps = np.diff(self.heights)[max(0, least - 1) :]
         members = self.members()
         if not len(gaps) or gaps.max() <= 0:
             return [members[-1]]
-        merged = int(np.argmax(gaps)) + 1
+        merged = max(1, least) + int(np.argmax(gaps))
         used = {part for pair in self.merges[:merged] for part in pair}
         top = [x for x in range(self.size + merged) if x not in used]
         place = {thing: i for i, thing in enumerate(members[-1])}
@@ -82,7 +87,8 @@ def average_linkage(distances: ArrayLike) -> ClusterTree:
     count = len(between)
     np.fill_diagonal(between, np.inf)
     numbers, sizes = list(range(count)), np.ones(count)
-    merges, heights = [], []
+    merges: list[tuple[int, int]] = []
+    heights: list[float] = []
     for step in range(count - 1):
         # `i` is the smaller of both, as the matrix is symmetric.
         i, j = map(int, divmod(int(np.argmin(between)), count))

@@ -35,6 +35,7 @@ RANKS = {
         "names",
         "progress",
         "cost_records",
+        "clustering",
     },
     1: {"channels", "importance", "channel_gate", "work_folders"},
     2: {"free_sites", "tied_sites", "sites", "rules", "masks", "width_masks"},

@@ -34,6 +34,16 @@ def test_the_widest_gap_decides_how_many_clusters_there_are():
     assert average_linkage(closer).clusters() == [[0, 2], [1, 3], [4]]
 
 
+def test_a_gap_above_the_first_merge_does_not_leave_all_others_alone():
+    heights = [1.0, 50.0, 51.0, 53.0, 54.0]
+    chain = 60.0 - np.zeros((6, 6))
+    for thing, height in enumerate(heights, 1):
+        chain[thing, :thing] = chain[:thing, thing] = height
+    tree = average_linkage(chain)
+    assert tree.heights == tuple(heights)
+    assert tree.clusters() == [[0, 1, 2, 3], [4], [5]]
+
+
 def test_heights_are_means_over_all_pairs_of_things():
     random = np.random.default_rng(0)
     places = random.normal(size=(30, 3))

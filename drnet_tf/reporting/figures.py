@@ -79,8 +79,9 @@ def class_similarity(similarity: ArrayLike, class_names: Sequence[str]) -> str:
     """Draws how similar the channels of every two classes are (figure 8).
 
     Classes stand in the order of a clustering of 1 - similarity, by average
-    linkage, whose tree is drawn above. The diagonal, a class with itself, has no colour, so that the colours spread
-    over the values that differ. Up to 12 classes have their numbers written in.
+    linkage, whose tree is drawn above. The diagonal, a class with itself, has
+    no colour, so that the colours spread over the values that differ. Up to 12
+    classes have their numbers written in.
 
     Args:
       similarity: `(K, K)` intersection over union, in [0, 1], as from

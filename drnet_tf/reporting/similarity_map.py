@@ -70,6 +70,7 @@ def _draw_tree(panel: Axes, tree: ClusterTree) -> None:
             [height[left], top, top, height[right]],
             color=svg.THEME["muted"],
             linewidth=1.2,
+            clip_on=False,
             solid_joinstyle="miter",
         )
         middle.append((a + b) / 2)
@@ -78,7 +79,7 @@ def _draw_tree(panel: Axes, tree: ClusterTree) -> None:
     margin = 0.1 * (high - low) or 0.05
     panel.set_xlim(-0.5, tree.size - 0.5)
     # Below the lowest merge there is nothing to tell apart.
-    panel.set_ylim(low - 2 * margin, high + margin)
+    panel.set_ylim(max(low - 2 * margin, 0.0), high + margin)
     panel.set_xticks([])
     panel.spines["bottom"].set_visible(False)
     panel.yaxis.set_major_locator(MaxNLocator(3))

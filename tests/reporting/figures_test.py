@@ -154,6 +154,25 @@ def test_similarity_writes_numbers_of_few_classes_only():
     assert "0.12" not in shown and "0.13" not in shown
 
 
+def test_similar_classes_stand_side_by_side_below_their_tree():
+    values = np.eye(4) + 0.1 * (1 - np.eye(4))
+    for pair, value in (((0, 3), 0.8), ((1, 2), 0.5)):
+        values[pair] = values[pair[::-1]] = value
+    drawing = figures.class_similarity(values, ["a", "b", "c", "d"])
+    shown = texts(drawing)
+    # Columns first, then rows, then the cells row by row.
+    assert shown[:8] == ["a", "d", "b", "c"] * 2
+    cells = [text for text in shown if text in ("1.00", "0.80", "0.50", "0.10")]
+    assert cells[:16:4] == ["1.00", "0.80", "0.10", "0.10"]
+    assert "1 − IoU" in shown
+    assert drawing == figures.class_similarity(values, list("abcd"))
+
+
+def test_classes_alike_in_everything_have_a_tree_without_height():
+    shown = texts(figures.class_similarity(np.ones((3, 3)), ["a", "b", "c"]))
+    assert not any(text.startswith(("-", "−")) for text in shown)
+
+
 @pytest.mark.parametrize("count", [2, 13])
 def test_similarity_of_equal_values(count):
     values = np.full((count, count), 0.25)
