@@ -12,7 +12,8 @@ from drnet_tf.reporting import heatmap, svg
 
 MAX_DRAWN = 10
 _SIDE = 40
-_LINE = 30  # between a map's cells and its title, and the like
+_GAP = 36  # between two maps: room for a title
+_TITLE = 92  # the width of "Small network"
 # Two maps stand side by side if a phone can show both.
 _MAX_BESIDE = 4
 
@@ -51,11 +52,11 @@ def confusion_figure(
         )
     shares = [_wrong_shares(matrix) for matrix in both]
     most = max(float(np.nanmax(x, initial=0.0)) for x in shares) or 1.0
-    step = _SIDE * k + _LINE
+    beside = k <= _MAX_BESIDE
+    step = (max(_SIDE * k, _TITLE) if beside else _SIDE * k) + _GAP
     with svg.style():
         figure = svg.new_figure()
         for number, name in enumerate(("Full network", "Small network")):
-            beside = k <= _MAX_BESIDE
             panel = heatmap.draw(
                 figure,
                 shares[number],
