@@ -62,7 +62,11 @@ def _draw_tree(panel: Axes, tree: ClusterTree) -> None:
 
     place = {thing: i for i, thing in enumerate(tree.members()[-1])}
     middle = [float(place[thing]) for thing in range(tree.size)]
-    height = [0.0] * tree.size
+    low, high = tree.heights[0], tree.heights[-1]
+    margin = 0.1 * (high - low) or 0.05
+    # Below the lowest merge there is nothing to tell apart.
+    bottom = max(low - 2 * margin, 0.0)
+    height = [bottom] * tree.size
     for (left, right), top in zip(tree.merges, tree.heights, strict=True):
         a, b = middle[left], middle[right]
         panel.plot(
@@ -75,11 +79,8 @@ def _draw_tree(panel: Axes, tree: ClusterTree) -> None:
         )
         middle.append((a + b) / 2)
         height.append(top)
-    low, high = tree.heights[0], tree.heights[-1]
-    margin = 0.1 * (high - low) or 0.05
     panel.set_xlim(-0.5, tree.size - 0.5)
-    # Below the lowest merge there is nothing to tell apart.
-    panel.set_ylim(max(low - 2 * margin, 0.0), high + margin)
+    panel.set_ylim(bottom, high + margin)
     panel.set_xticks([])
     panel.spines["bottom"].set_visible(False)
     panel.yaxis.set_major_locator(MaxNLocator(3))

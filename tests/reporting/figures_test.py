@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drnet_tf.masks import ChannelMask
-from drnet_tf.reporting import figures, svg
+from drnet_tf.reporting import figures, similarity_map, svg
 from drnet_tf.reporting.figures import CurveSeries
 
 SITES = {"conv1": 4, "conv2": 8}
@@ -166,6 +166,20 @@ def test_similar_classes_stand_side_by_side_below_their_tree():
     assert cells[:16:4] == ["1.00", "0.80", "0.10", "0.10"]
     assert "1 − IoU" in shown
     assert drawing == figures.class_similarity(values, list("abcd"))
+
+
+def test_the_tree_stays_above_the_map():
+    values = np.full((3, 3), 0.2)
+    values[0, 1] = values[1, 0] = 0.6
+    with svg.style():
+        figure = svg.new_figure()
+        similarity_map.draw(figure, values, ["a", "b", "c"])
+        _, tree = figure.axes
+        low, high = tree.get_ylim()
+        lines = [line.get_ydata() for line in tree.lines]
+    assert 0 < low < 0.4 and 0.8 < high
+    assert [max(line) for line in lines] == pytest.approx([0.4, 0.8])
+    assert [min(line) for line in lines] == [low, low]
 
 
 def test_classes_alike_in_everything_have_a_tree_without_height():
