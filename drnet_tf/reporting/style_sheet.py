@@ -75,6 +75,7 @@ summary { cursor: pointer; padding: 0.6rem 0; font-weight: 600; }
   .scroll, pre { overflow: visible; }
   pre { white-space: pre-wrap; }
   svg { min-width: 0 !important; }
+  th, td { padding: 0.3rem 0.4rem; }
   tr, pre { break-inside: avoid; }
   h2 { break-after: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }
