@@ -161,17 +161,35 @@ class ChannelImportance:
         """
         return class_rows(classes, self.class_names)
 
-    def similarity(self) -> np.ndarray:
+    def similarity(self, share: float = 1.0) -> np.ndarray:
         """How alike the channels of two classes are, `(K, K)` float64.
 
         IoU_ab = |A and B| / |A or B|, where A and B are the channels over all
         sites whose score for class a and class b is above 1e-8 (Eq. 5 of
         DRNet): 0 for disjoint ones, 1 for equal ones and on the diagonal. Two
         classes without any such channel are equal.
+
+        Over many images nearly every channel gets some gate from one of them,
+        and Eq. 5 is 1 for all classes; their best channels still differ.
+
+        Args:
+          share: of all channels, in (0, 1]: only so many of the highest scores
+            of each class count, of equal ones those that stand first.
+
+        Raises:
+          ValueError: another share.
         """
-        used = np.concatenate(
-            [x > NONZERO for x in self.scores.values()], axis=1
-        ).astype(np.float64)
+        if not 0 < share <= 1:
+            raise ValueError(
+                f"similarity: share: got {share!r}, expected a part of the "
+                "channels, above 0 and at most 1."
+            )
+        scores = np.concatenate(list(self.scores.values()), axis=1)
+        best = np.argsort(-scores, axis=1, kind="stable")
+        best = best[:, : max(1, round(share * scores.shape[1]))]
+        used = np.zeros(scores.shape)
+        np.put_along_axis(used, best, 1.0, axis=1)
+        used[scores <= NONZERO] = 0.0
         both = used @ used.T
         size = np.diag(both)
         either = size[:, None] + size[None, :] - both

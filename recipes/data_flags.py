@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from drnet_tf.datasets import LabeledImages
     from drnet_tf.split_images import SplitImages
 
+DIGITS = "digits"
 _DATA = flags.DEFINE_string(
     "data",
     None,
-    "The images: a prepared TFDS name such as cifar10, or a folder that holds "
-    "<split>/<class>/*.jpg|png.",
+    "The images: a prepared TFDS name such as cifar10, a folder that holds "
+    "<split>/<class>/*.jpg|png, or digits, which come with the package.",
     required=True,
 )
 _DATA_DIR = flags.DEFINE_string(
@@ -47,6 +49,36 @@ def normalisation() -> dict[str, Any]:
     return {"mean": preprocessing.mean, "std": preprocessing.std}
 
 
+def network(path: str | None) -> keras.Model:
+    """The classifier of a `.keras` file; without one, that of the digits."""
+    import keras
+
+    from drnet_tf.classifier import find_classifier
+    from drnet_tf.digits import digits_convnet
+
+    if path is None and _DATA.value != DIGITS:
+        raise ValueError(
+            "--model: got none, but --data names images of yours; pass the "
+            ".keras file of the network that was trained on them."
+        )
+    model = (
+        digits_convnet()
+        if path is None
+        else keras.models.load_model(path, compile=False)
+    )
+    find_classifier(model)
+    return model
+
+
+def check_names(names: Sequence[str], expected: Sequence[str]) -> None:
+    """Refuses images of other classes than those that were dissected."""
+    if tuple(names) != tuple(expected):
+        raise ValueError(
+            f"--data: its classes are {', '.join(names)}, those of the CIVs "
+            f"{', '.join(expected)}; pass the data that was dissected."
+        )
+
+
 def load(
     model: keras.Model,
     split: str,
@@ -59,15 +91,19 @@ def load(
     None of `images_per_class` takes all of them.
     """
     from drnet_tf.datasets import LabeledImages, load_split
+    from drnet_tf.digits import load_digits
     from drnet_tf.preprocessing import parse_preprocessing
 
-    raw = load_split(
-        _DATA.value,
-        split,
-        image_shape=model.input_shape[1:],
-        data_dir=_DATA_DIR.value,
-        class_names=class_names,
-    )
+    if _DATA.value == DIGITS:
+        raw = load_digits(split)
+    else:
+        raw = load_split(
+            _DATA.value,
+            split,
+            image_shape=model.input_shape[1:],
+            data_dir=_DATA_DIR.value,
+            class_names=class_names,
+        )
     if images_per_class is not None:
         raw = raw.take(images_per_class, seed=seed)
     images = parse_preprocessing(_PREPROCESSING.value)(raw.images)
@@ -82,6 +118,13 @@ def open_split(
     Returns:
       The images and labels, read as they are needed, and the class names.
     """
+    from drnet_tf.digits import load_digits
+    from drnet_tf.preprocessing import parse_preprocessing
+
+    if _DATA.value == DIGITS:
+        preprocessing = parse_preprocessing(_PREPROCESSING.value)
+        digits = load_digits(split)
+        return preprocessing.of(digits), digits.class_names
     split_images = named_split(model, split)
     stream = split_images.open()
     return split_images.dataset(stream), stream.class_names
@@ -140,3 +183,10 @@ def pixels(images: np.ndarray) -> np.ndarray:
     from drnet_tf.preprocessing import parse_preprocessing
 
     return parse_preprocessing(_PREPROCESSING.value).undo(images)
+
+
+def describe() -> str:
+    """Where the images came from, in words."""
+    if _DATA.value == DIGITS:
+        return "the handwritten digits of the package (a part of MNIST)"
+    return f"images of '{Path(_DATA.value).name}'"

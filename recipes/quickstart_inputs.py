@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import data_flags
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from drnet_tf.datasets import LabeledImages
 
-_DIGITS = "digits"
 _MODEL = flags.DEFINE_string(
     "model", None, "The .keras file; by default the ConvNet of the package."
 )
@@ -35,7 +34,7 @@ _FLAGS = (
     _MODEL, _CLASSES, _TRAIN, _TEST, _VALIDATION_IMAGES, _TEST_IMAGES,
 )  # fmt: skip
 # Here `--data` has a default, and so need not be given.
-flags.FLAGS.set_default("data", _DIGITS)
+flags.FLAGS.set_default("data", data_flags.DIGITS)
 
 _DIGIT_SUBTASKS = (
     "1,7", "3,8", "4,9", "0,1,2", "3,5,8", "0,2,4,6,8",
@@ -89,11 +88,7 @@ def settings() -> dict[str, Any]:
 
 def load(rule: str, max_drop: float, seed: int) -> Inputs:
     """Reads the network and its images; refuses what would fail later."""
-    import keras
-
     from drnet_tf.budgets import check_max_drop
-    from drnet_tf.classifier import find_classifier
-    from drnet_tf.digits import digits_convnet
     from drnet_tf.names import class_rows
     from drnet_tf.reporting.samples import sample
     from drnet_tf.rules import check_rule
@@ -101,14 +96,10 @@ def load(rule: str, max_drop: float, seed: int) -> Inputs:
 
     check_max_drop(max_drop)
     subtasks = _subtasks()
-    if _MODEL.value is None:
-        model = digits_convnet()
-    else:
-        model = keras.models.load_model(_MODEL.value, compile=False)
-    find_classifier(model)
+    model = data_flags.network(_MODEL.value)
     gate_sites(model)
-    train, class_names = _open(model, _TRAIN.value)
-    test, test_names = _open(model, _TEST.value)
+    train, class_names = data_flags.open_split(model, _TRAIN.value)
+    test, test_names = data_flags.open_split(model, _TEST.value)
     if test_names != class_names:
         raise ValueError(
             f"--test_split={_TEST.value}: its classes {', '.join(test_names)} "
@@ -121,7 +112,7 @@ def load(rule: str, max_drop: float, seed: int) -> Inputs:
     wanted = sorted({name for classes in subtasks for name in classes})
     return Inputs(
         model,
-        _describe_data(),
+        data_flags.describe(),
         class_names,
         subtasks,
         train,
@@ -133,35 +124,12 @@ def load(rule: str, max_drop: float, seed: int) -> Inputs:
 def _subtasks() -> tuple[tuple[str, ...], ...]:
     texts: Sequence[str] | None = _CLASSES.value
     if texts is None:
-        if flags.FLAGS.data != _DIGITS:
+        if flags.FLAGS.data != data_flags.DIGITS:
             raise ValueError(
                 "--classes: got none, expected the classes of each small "
                 "network, e.g. --classes=cat,dog; they are not known for "
                 "images of yours."
             )
         texts = _DIGIT_SUBTASKS
-    elif _MODEL.value is None and flags.FLAGS.data != _DIGITS:
-        raise ValueError(
-            "--model: got none, but --data names images of yours; pass the "
-            ".keras file of the network that was trained on them."
-        )
     parts = (tuple(x.strip() for x in text.split(",")) for text in texts)
     return tuple(dict.fromkeys(parts))
-
-
-def _open(
-    model: keras.Model, split: str
-) -> tuple[Iterable[Any], tuple[str, ...]]:
-    from drnet_tf.digits import DIGIT_NAMES, load_digits
-    from drnet_tf.preprocessing import parse_preprocessing
-
-    if flags.FLAGS.data != _DIGITS:
-        return data_flags.open_split(model, split)
-    preprocessing = parse_preprocessing(flags.FLAGS.preprocessing)
-    return preprocessing.of(load_digits(split)), DIGIT_NAMES
-
-
-def _describe_data() -> str:
-    if flags.FLAGS.data == _DIGITS:
-        return "the handwritten digits of the package (a part of MNIST)"
-    return f"images of '{flags.FLAGS.data}'"

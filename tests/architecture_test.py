@@ -37,6 +37,7 @@ RANKS = {
         "names",
         "progress",
         "cost_records",
+        "clustering",
     },
     1: {
         "channels",

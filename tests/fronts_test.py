@@ -57,7 +57,9 @@ def test_points_rise_in_size_and_tell_which_are_best(drnet, data):
             for x in points
         )
         assert point.best["parameters"] == (not beaten)
-    assert "Pareto front" in front_figure(points, 0.9)
+    drawing = front_figure(points, 0.9)
+    assert "Pareto front" in drawing and "network above" not in drawing
+    assert "network above" in front_figure(points, 0.9, (0.4, 0.5))
     assert points[0].as_dict()["criterion"] == {"max_parameters": 0.3}
 
 

@@ -37,6 +37,23 @@ def test_scores_become_read_only_float32_copies():
         importance.method = "x"
 
 
+def test_similarity_of_the_best_channels_of_each_class():
+    scores = {"a": [[3, 1], [1, 3], [2, 0]], "b": [[2, 1], [2, 1], [0, 0]]}
+    importance = ChannelImportance(
+        {site: np.array(x) for site, x in scores.items()}, ("x", "y", "z"), "m"
+    )
+    # Of 4 channels the best 2: {0, 2}, {1, 2}, and {0} alone above zero.
+    np.testing.assert_allclose(
+        importance.similarity(0.5),
+        [[1, 1 / 3, 1 / 2], [1 / 3, 1, 0], [1 / 2, 0, 1]],
+    )
+    # Of equal ones, those that stand first; and never none.
+    assert importance.similarity(0.01)[0].tolist() == [1, 0, 1]
+    for share in (0, 1.5):
+        with pytest.raises(ValueError, match=f"similarity: share: got {share}"):
+            importance.similarity(share)
+
+
 def test_similarity_by_hand():
     # Channels in use: cat {b0, a0, a2}, cow {a2}, dog {b0} (1e-9 is zero).
     expected = [[1, 1 / 3, 1 / 3], [1 / 3, 1, 0], [1 / 3, 0, 1]]

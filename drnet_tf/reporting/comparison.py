@@ -53,7 +53,8 @@ class Comparison:
         Returns:
           "channels", "parameters" and "macs" are running fractions of the full
           network's; "small_..." and "full_..." counts of the networks
-          themselves; accuracies fractions; "drop" is in percentage points.
+          themselves; accuracies fractions; "drop" is in percentage points;
+          confusions count images by true (row) and found class (column).
         """
         running = self.running
         return {
@@ -64,6 +65,8 @@ class Comparison:
             "drop": 100 * (self.full.accuracy - self.small.accuracy),
             "full_per_class": self.full.per_class,
             "per_class": self.small.per_class,
+            "full_confusion": self.full.confusion.tolist(),
+            "confusion": self.small.confusion.tolist(),
             "channels": running and running.channels_fraction,
             "parameters": running and running.parameters_fraction,
             "macs": running and running.macs_fraction,
@@ -121,6 +124,7 @@ def compare(
     class_names: Sequence[str],
     *,
     mask: ChannelMask | None = None,
+    pruned: keras.Model | None = None,
 ) -> Comparison:
     """Evaluates a small network and the full one on the images of a sub-task.
 
@@ -132,6 +136,8 @@ def compare(
       classes: the sub-task.
       class_names: all classes.
       mask: that `small` was made by, if it is known.
+      pruned: what `prune` made of the mask, if `small` was repaired since: the
+        proof is of it, as a repair means to change the outputs.
 
     Raises:
       ValueError: an unknown class, networks with other outputs, a mask of
@@ -167,7 +173,9 @@ def compare(
     return dataclasses.replace(
         comparison,
         running=count_masked_costs(model, mask, len(classes)),
-        masked_difference=masked_difference(model, mask, small, images, rows),
+        masked_difference=masked_difference(
+            model, mask, pruned or small, images, rows
+        ),
     )
 
 

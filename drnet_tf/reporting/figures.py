@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from drnet_tf.reporting import axes, heatmap, layers, svg
+from drnet_tf.reporting import axes, layers, similarity_map, svg
 
 if TYPE_CHECKING:
     from drnet_tf.masks import ChannelMask
 
-_MAX_NUMBERED_CLASSES = 12
 _WIDE_RANGE = 20.0
 
 
@@ -79,8 +78,10 @@ def kept_channels(masks: Mapping[str, ChannelMask]) -> str:
 def class_similarity(similarity: ArrayLike, class_names: Sequence[str]) -> str:
     """Draws how similar the channels of every two classes are (figure 8).
 
-    The diagonal, a class with itself, has no colour, so that the colours spread
-    over the values that differ. Up to 12 classes have their numbers written in.
+    Classes stand in the order of a clustering of 1 - similarity, by average
+    linkage, whose tree is drawn above. The diagonal, a class with itself, has
+    no colour, so that the colours spread over the values that differ. Up to 12
+    classes have their numbers written in.
 
     Args:
       similarity: `(K, K)` intersection over union, in [0, 1], as from
@@ -92,7 +93,7 @@ def class_similarity(similarity: ArrayLike, class_names: Sequence[str]) -> str:
 
     Raises:
       ValueError: fewer than two classes, another shape, or values outside
-        [0, 1].
+        [0, 1], or not symmetric.
       ImportError: matplotlib is not installed.
 
     Example:
@@ -108,21 +109,9 @@ def class_similarity(similarity: ArrayLike, class_names: Sequence[str]) -> str:
             f"{count} class names, expected (K, K) and K >= 2 names."
         )
     _check_fractions("class_similarity: similarity", values)
-    cell = max(min(460 / count, 36.0), 4.0)
     with svg.style():
         figure = svg.new_figure()
-        heatmap.draw(
-            figure,
-            np.where(np.eye(count, dtype=bool), np.nan, values),
-            rows=class_names,
-            columns=class_names,
-            cell=(cell, cell),
-            texts=[[f"{value:.2f}" for value in row] for row in values]
-            if count <= _MAX_NUMBERED_CLASSES
-            else None,
-            label="Intersection over union",
-            bar_format=".2f",
-        )
+        similarity_map.draw(figure, values, class_names)
         return svg.to_svg(figure)
 
 

@@ -32,8 +32,10 @@ def draw(
     texts: Sequence[Sequence[str]] | None,
     label: str,
     bar_format: str,
-) -> None:
-    """Draws a matrix as coloured cells into an empty figure.
+    origin: tuple[float, float] = (0.0, 0.0),
+    limits: tuple[float, float] | None = None,
+) -> Axes:
+    """Draws a matrix as coloured cells into a figure.
 
     Args:
       figure: one from `svg.new_figure`.
@@ -44,25 +46,34 @@ def draw(
       texts: what to write into each cell, or None for a colour bar instead.
       label: what the values are.
       bar_format: format specification of the colour bar's numbers.
+      origin: left and top of the cells, pixels.
+      limits: what the colours span instead, so that two maps can share them.
+
+    Returns:
+      The axes of the cells; with `texts` the label is their title.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     width, height = cell[0] * len(columns), cell[1] * len(rows)
     known = values[~np.isnan(values)]
-    scale = ScalarMappable(Normalize(known.min(), known.max()), svg.COLORMAP)
+    span = limits or (known.min(), known.max())
+    scale = ScalarMappable(Normalize(*span), svg.COLORMAP)
     colors = scale.to_rgba(values)
     colors[np.isnan(values)] = _NO_VALUE
-    panel = svg.add_panel(figure, 0, 0, width, height)
+    panel = svg.add_panel(figure, *origin, width, height)
     panel.imshow(colors, aspect="auto", interpolation="none")
     _label(panel, rows, columns, cell)
     _separate(panel, values.shape, cell)
     if texts is None:
-        bar = svg.add_panel(figure, width + 18, 0, 14, _BAR_HEIGHT)
+        bar = svg.add_panel(
+            figure, origin[0] + width + 18, origin[1], 14, _BAR_HEIGHT
+        )
         _draw_bar(bar, scale, bar_format, label)
     else:
         _write(panel, texts, colors, min(11.0, cell[0] / 3.2))
         panel.set_title(label)
+    return panel
 
 
 def _label(

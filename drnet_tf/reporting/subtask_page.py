@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import ChannelMask
-from drnet_tf.reporting.figures import (
-    CurveSeries,
-    accuracy_curve,
-    class_similarity,
-    iterate_histogram,
-    kept_channels,
-)
+from drnet_tf.reporting import sections
+from drnet_tf.reporting.figures import CurveSeries, accuracy_curve
 from drnet_tf.reporting.page import Blocks, Page
 from drnet_tf.reporting.tables import Column, text
 
@@ -104,11 +97,9 @@ def subtask_page(
         "Sequential), and its steps one by one:"
     )
     page.code(commands)
-    settings = [{"name": k, "value": v} for k, v in results["settings"].items()]
-    columns = (Column("name", "Setting"), Column("value", "Value"))
-    page.details(
-        "Settings of this run", Blocks().table(settings, columns, "As given.")
-    )
+    settings = Blocks()
+    sections.add_settings(settings, results["settings"], "As given.")
+    page.details("Settings of this run", settings)
     return page
 
 
@@ -177,12 +168,8 @@ def _add_pictures(
     masks: Mapping[str, ChannelMask],
     curves: Sequence[CurveSeries],
 ) -> None:
-    page.heading("What was kept").figure(
-        kept_channels(masks),
-        "Channels of every layer that each sub-task keeps (DRNet, figure 7).",
-        "Kept channels of each layer for the sub-tasks "
-        + "; ".join(f"{name}: {mask.kept}" for name, mask in masks.items()),
-    )
+    page.heading("What was kept")
+    sections.add_kept_channels(page, masks)
     page.figure(
         accuracy_curve(curves, "Kept channels"),
         "Accuracy on test images against the share of channels kept, over "
@@ -190,24 +177,6 @@ def _add_pictures(
         "Accuracy against kept channels for "
         + "; ".join(line.name for line in curves),
     )
-    similarity = importance.similarity()
-    apart = ~np.eye(len(similarity), dtype=bool)
-    page.heading("What the dissection found").figure(
-        class_similarity(similarity, importance.class_names),
-        "How much of their channels two classes share: intersection over "
-        "union of the channels with any importance (DRNet, equation 5 and "
-        "figure 8).",
-        f"Similarity of {len(similarity)} classes, between "
-        f"{similarity[apart].min():.2f} and {similarity[apart].max():.2f}",
-    )
-    found = importance.diagnostics
-    if "iterate_histogram" in found:
-        page.figure(
-            iterate_histogram(
-                found["iterate_histogram"], found["fallback_rate"]
-            ),
-            "Number of updates of the gates that were kept for each dissected "
-            f"image. Balance {found['balance']:g}; {found['zero_gates']:.0%} "
-            "of the gates of an image are exactly zero.",
-            "Histogram of the updates after which gates were kept",
-        )
+    page.heading("What the dissection found")
+    sections.add_similarity(page, importance)
+    sections.add_iterates(page, importance)

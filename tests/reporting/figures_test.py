@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drnet_tf.masks import ChannelMask
-from drnet_tf.reporting import figures, svg
+from drnet_tf.reporting import figures, similarity_map, svg
 from drnet_tf.reporting.figures import CurveSeries
 
 SITES = {"conv1": 4, "conv2": 8}
@@ -152,6 +152,39 @@ def test_similarity_writes_numbers_of_few_classes_only():
     shown = texts(figures.class_similarity(values, names))
     assert set(names) <= set(shown)
     assert "0.12" not in shown and "0.13" not in shown
+
+
+def test_similar_classes_stand_side_by_side_below_their_tree():
+    values = np.eye(4) + 0.1 * (1 - np.eye(4))
+    for pair, value in (((0, 3), 0.8), ((1, 2), 0.5)):
+        values[pair] = values[pair[::-1]] = value
+    drawing = figures.class_similarity(values, ["a", "b", "c", "d"])
+    shown = texts(drawing)
+    # Columns first, then rows, then the cells row by row.
+    assert shown[:8] == ["a", "d", "b", "c"] * 2
+    cells = [text for text in shown if text in ("1.00", "0.80", "0.50", "0.10")]
+    assert cells[:16:4] == ["1.00", "0.80", "0.10", "0.10"]
+    assert "1 − IoU" in shown
+    assert drawing == figures.class_similarity(values, list("abcd"))
+
+
+def test_the_tree_stays_above_the_map():
+    values = np.full((3, 3), 0.2)
+    values[0, 1] = values[1, 0] = 0.6
+    with svg.style():
+        figure = svg.new_figure()
+        similarity_map.draw(figure, values, ["a", "b", "c"])
+        _, tree = figure.axes
+        low, high = tree.get_ylim()
+        lines = [line.get_ydata() for line in tree.lines]
+    assert 0 < low < 0.4 and 0.8 < high
+    assert [max(line) for line in lines] == pytest.approx([0.4, 0.8])
+    assert [min(line) for line in lines] == [low, low]
+
+
+def test_classes_alike_in_everything_have_a_tree_without_height():
+    shown = texts(figures.class_similarity(np.ones((3, 3)), ["a", "b", "c"]))
+    assert not any(text.startswith(("-", "−")) for text in shown)
 
 
 @pytest.mark.parametrize("count", [2, 13])

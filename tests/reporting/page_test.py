@@ -192,6 +192,23 @@ def test_unfit_figures_are_refused_when_they_are_added(drawing, alt, message):
     assert str(caught.value) == message
 
 
+def test_links_lead_below_the_page_alone():
+    files = {"a b/c#1?.keras": NAME, "javascript:x": "a file"}
+    reader = Reader(Page("x").links(files).render())
+    assert [a["href"] for a in reader.all("a")] == [
+        "a%20b/c%231%3F.keras",
+        "javascript%3Ax",
+    ]
+    assert f": {NAME}" in reader.texts
+    for path in ("/etc/x", "a/../../x"):
+        with pytest.raises(ValueError) as caught:
+            Page("x").links({path: "a file"})
+        assert str(caught.value) == (
+            f"Page.links: got '{path}', expected a path below the page's own "
+            "folder; write the file there."
+        )
+
+
 def test_a_table_without_rows_is_refused_when_it_is_added():
     with pytest.raises(ValueError, match="Table: got no rows"):
         Page("x").table([], [Column("a", "A")], "caption")
