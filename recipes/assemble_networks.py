@@ -206,13 +206,9 @@ def _report(
     test = test.of_classes(names)
     labels = _numbers(test, names)
     sizes = [len(part.class_names) for part in components]
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    settings.pop("data_dir")
-    settings["output"] = Path(settings["output"]).name
-    for name in ("models", "civs"):
-        settings[name] = [Path(x).name for x in settings[name]]
+    files = ("models", "civs", "output")
     return {
-        "settings": settings,
+        "settings": data_flags.portable_settings(_FLAGS, files),
         "networks": [
             _network(number, model, components[number], names, test)
             for number, model in enumerate(models)

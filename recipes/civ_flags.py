@@ -91,11 +91,7 @@ def write_summary(
     """
     from drnet_tf.artifacts import write_json
 
-    own = {f.name: f.value for f in _FLAGS}
-    settings = own | settings | data_flags.settings()
-    settings.pop("data_dir")  # like folders, a matter of this machine only
-    for name in ("model", "output"):
-        settings[name] = Path(settings[name]).name
+    own = data_flags.portable_settings(_FLAGS, ("model", "output"))
     found = importance.diagnostics
     figures = {
         "fingerprint": importance.fingerprint,
@@ -103,7 +99,7 @@ def write_summary(
         "diagnostics": found,
         "seconds": seconds,
     }
-    write_json(path, {"settings": settings, **figures})
+    write_json(path, {"settings": own | settings, **figures})
     print(f"{importance} in {seconds:.0f} s")
     print(
         f"  balance {found['balance']:g}, fallbacks "

@@ -75,10 +75,8 @@ def main() -> None:
         [float(x) for x in _KEPT.value],
         _RULE.value,
     )
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    for name in ("model", "free_civ", "tied_civ", "output"):
-        settings[name] = Path(settings[name]).name
-    settings.pop("data_dir")
+    files = ("model", "free_civ", "tied_civ", "output")
+    settings = data_flags.portable_settings(_FLAGS, files)
     write_json(output, {"settings": settings, **results})
     table = _table(results)
     title = f"# {output.stem}: means over all 45 pairs, test images"

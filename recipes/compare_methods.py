@@ -136,11 +136,7 @@ def _write(
 
 
 def _settings() -> dict[str, Any]:
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    for name in ("model", "output"):
-        settings[name] = Path(settings[name]).name
-    settings.pop("data_dir")
-    return settings
+    return data_flags.portable_settings(_FLAGS, ("model", "output"))
 
 
 def _methods() -> dict[str, tuple[Any, int]]:
@@ -187,9 +183,9 @@ def _dissected(
     from drnet_tf.work_folders import open_work_folder
 
     methods = _methods()
-    plan = {"model": fingerprint(model), **data_flags.settings()}
-    plan |= {x: _settings()[x] for x in ("coupling", "seed")}
-    plan.pop("data_dir")
+    decisive = ("data", "preprocessing", "coupling", "seed")
+    plan = {x: _settings()[x] for x in decisive}
+    plan["model"] = fingerprint(model)
     folder = open_work_folder(
         Path(_OUTPUT.value).with_suffix(".dissected"), plan
     )

@@ -39,6 +39,27 @@ def settings() -> dict[str, str | None]:
     return {f.name: f.value for f in (_DATA, _DATA_DIR, _PREPROCESSING)}
 
 
+def portable_settings(
+    own: Iterable[flags.FlagHolder[Any]], files: Sequence[str]
+) -> dict[str, Any]:
+    """The values of flags as results that are shared tell them.
+
+    Args:
+      own: the recipe's flags; those of the images are added.
+      files: names of flags that name files: where these lie is a matter of this
+        machine, so the last parts of their paths alone are told.
+    """
+    found = {f.name: f.value for f in own} | settings()
+    found.pop("data_dir")
+    for name in files:
+        value = found[name]
+        if isinstance(value, list):
+            found[name] = [Path(x).name for x in value]
+        elif value is not None:
+            found[name] = Path(value).name
+    return found
+
+
 def normalisation() -> dict[str, Any]:
     """What a `.tflite` file tells of its preprocessing: what was said of it."""
     from drnet_tf.preprocessing import parse_preprocessing

@@ -84,10 +84,8 @@ def main() -> None:
         ]
     if not importance or _IMAGE.value is not None:
         routes += _learned(importance)
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    settings.pop("data_dir")  # like folders, a matter of this machine only
-    for name in ("model", "civ", "image", "output", "data"):
-        settings[name] = settings[name] and Path(settings[name]).name
+    named = ("model", "civ", "image", "output", "data")
+    settings = data_flags.portable_settings(_FLAGS, named)
     files = write_routes(_OUTPUT.value, routes, settings)
     for route in routes:
         print(f"{route.name}: {route.used:,} of {route.total:,} channels")

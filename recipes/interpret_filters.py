@@ -120,11 +120,8 @@ def _read(
 
 def _settings() -> dict[str, Any]:
     """Without the folders of the machine."""
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    settings.pop("data_dir")
-    for name in ("model", "output", "rows", "data"):
-        settings[name] = settings[name] and Path(settings[name]).name
-    return settings
+    files = ("model", "output", "rows", "data")
+    return data_flags.portable_settings(_FLAGS, files)
 
 
 def _site(model: keras.Model) -> GateSite:

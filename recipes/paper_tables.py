@@ -79,12 +79,9 @@ def main() -> None:
         budgets=[float(x) for x in _BUDGETS.value],
         named=[tuple(x.split("+")) for x in _NAMED.value],
     )
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    for name in ("model", "civ", "output"):
-        settings[name] = Path(settings[name]).name
-    settings.pop("data_dir")
+    files = ("model", "civ", "output")
     results = {
-        "settings": settings,
+        "settings": data_flags.portable_settings(_FLAGS, files),
         "method": importance.config,
         "diagnostics": importance.diagnostics,
         **results,

@@ -67,10 +67,8 @@ def main() -> None:
     model = keras.models.load_model(_MODEL.value, compile=False)
     train = data_flags.load(model, "train", _TRAIN.value, _SEED.value)
     names = train.class_names
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    for name in ("model", "rows", "civ", "output", "data"):
-        settings[name] = Path(settings[name]).name
-    settings.pop("data_dir")
+    files = ("model", "rows", "civ", "output", "data")
+    settings = data_flags.portable_settings(_FLAGS, files)
     subtasks = [
         classes
         for size in map(int, _SIZES.value)

@@ -68,10 +68,8 @@ def main() -> None:
     for path in paths:
         check_writable(path)
     importance = ChannelImportance.load(_CIV.value)
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    for name in ("model", "civ", "output"):
-        settings[name] = Path(settings[name]).name
-    settings.pop("data_dir")
+    files = ("model", "civ", "output")
+    settings = data_flags.portable_settings(_FLAGS, files)
     settings["fingerprint"] = importance.fingerprint
     subtasks = [
         classes

@@ -92,11 +92,7 @@ def main() -> None:
 
 
 def _settings() -> dict[str, Any]:
-    """Without the folders of the machine."""
-    settings = {f.name: f.value for f in _FLAGS} | data_flags.settings()
-    for name in ("model", "output"):
-        settings[name] = Path(settings[name]).name
-    return settings | {"data_dir": None}
+    return data_flags.portable_settings(_FLAGS, ("model", "output"))
 
 
 def _row(

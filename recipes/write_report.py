@@ -125,17 +125,14 @@ def _budgets() -> list[float]:
 
 def _settings() -> dict[str, Any]:
     """Those that decide the figures; files by their names alone."""
-    found = {f.name: f.value for f in _FLAGS} | data_flags.settings()
+    files = ("model", "civ", "data")
+    found = data_flags.portable_settings(_FLAGS, files)
     found |= criterion_flags.settings()
-    found.pop("data_dir")
     # Blanks, where a narrow page can break the line; they can be given, too.
     found["subtasks"] = [
         " + ".join(name.strip() for name in text.split("+"))
         for text in found["subtasks"]
     ]
-    for name in ("model", "civ", "data"):
-        if found[name] is not None:
-            found[name] = Path(found[name]).name
     return found
 
 
