@@ -32,6 +32,7 @@ from drnet_tf.repair.activations import (
 )
 from drnet_tf.repair.images import check_images
 from drnet_tf.repair.linear_layers import is_linear, linear_layer
+from drnet_tf.repair.positive import Cholesky
 from drnet_tf.repair.reference import Images
 from drnet_tf.repair.ridge import Moments
 from drnet_tf.rules import subtask_scores
@@ -208,23 +209,13 @@ def _explained(
     order = np.argsort(ranks, kind="stable")
     gram = gram[np.ix_(order, order)]
     strength = _RIDGE * np.trace(gram) / len(gram) or 1.0
-    factor = np.linalg.cholesky(gram + strength * np.eye(len(gram)))
-    squares = np.square(_solve_lower(factor, cross[order])).sum(1)
+    gram[np.diag_indices_from(gram)] += strength
+    squares = np.square(Cholesky(gram).solve_lower(cross[order])).sum(1)
     gained = np.concatenate([[0.0], np.cumsum(squares)])
     # How many unknowns are there with k channels.
     lengths = np.searchsorted(ranks[order], np.arange(count + 1), "left")
     total = np.maximum(moments.yy[group] / n - y**2, 0).sum()
     return gained[lengths], float(total)
-
-
-def _solve_lower(factor: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """L^-1 b by blocks, as NumPy has no triangular solver."""
-    block, found = 256, np.empty_like(right)
-    for start in range(0, len(factor), block):
-        own = slice(start, start + block)
-        rest = right[own] - factor[own, :start] @ found[:start]
-        found[own] = np.linalg.solve(factor[own, own], rest)
-    return found
 
 
 def _moments(call: Call, images: Images, store: ArrayStore) -> Moments:

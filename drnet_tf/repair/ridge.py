@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from drnet_tf.repair.positive import solve_positive
+
 
 @dataclasses.dataclass
 class Moments:
@@ -98,10 +100,19 @@ class _System:
     """The normal equations of the change W - W0, of which b is left out.
 
     Solved for the change, what the samples do not determine stays exactly.
+
+    Args:
+      moments, kernel: as for `solve`.
+      has_bias: whether there is a b.
+      dtype: of the numbers that the systems are solved in.
     """
 
     def __init__(
-        self, moments: Moments, kernel: np.ndarray, has_bias: bool
+        self,
+        moments: Moments,
+        kernel: np.ndarray,
+        has_bias: bool,
+        dtype: str = "float64",
     ) -> None:
         n = max(moments.count, 1)
         self._kernel, self._has_bias = kernel.astype(float), has_bias
@@ -109,20 +120,19 @@ class _System:
         centre = n if has_bias else 0
         gram = moments.xx - centre * self._x[:, :, None] * self._x[:, None, :]
         cross = moments.xy - centre * self._x[:, :, None] * self._y[:, None, :]
-        self._gram, self._rest = gram, cross - gram @ self._kernel
+        rest = cross - gram @ self._kernel
         unit = np.trace(gram, axis1=1, axis2=2) / max(gram.shape[-1], 1)
         # A group whose inputs are all 0 keeps its weights.
-        self._unit = np.where(unit > 0, unit, 1.0)
+        unit = np.where(unit > 0, unit, 1.0)[:, None, None]
+        self._gram = (gram / unit).astype(dtype, copy=False)
+        self._rest = (rest / unit).astype(dtype, copy=False)
 
-    def solved(
-        self, ridge: float, dtype: str = "float64"
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def solved(self, ridge: float) -> tuple[np.ndarray, np.ndarray]:
         """Kernel `(G, U, V)` and bias `(G, V)`, zeros where there is none."""
-        damped = (self._gram / self._unit[:, None, None]).astype(dtype)
+        damped = self._gram.copy()
         unknowns = np.arange(damped.shape[-1])
         damped[:, unknowns, unknowns] += ridge
-        rest = (self._rest / self._unit[:, None, None]).astype(dtype)
-        found = self._kernel + np.linalg.solve(damped, rest)
+        found = self._kernel + solve_positive(damped, self._rest)
         bias = self._y - np.einsum("gu,guv->gv", self._x, found)
         return found, bias if self._has_bias else np.zeros_like(bias)
 
@@ -182,11 +192,14 @@ def choose_ridge(
     spread = variance(held_back)
     scale = np.where(spread > 0, spread, 1.0)
 
-    system = _System(fitted, kernel, bias is not None)
+    # To compare candidates half the digits are enough.
+    system = _System(fitted, kernel, bias is not None, "float32")
 
     def error(ridge: float) -> float:
-        # To compare candidates half the digits are enough.
-        found = system.solved(ridge, "float32")
+        try:
+            found = system.solved(ridge)
+        except np.linalg.LinAlgError:  # too weak for so few digits
+            return float("inf")
         errors = mean_square_error(held_back, *found)
         return float((errors / scale).sum())
 
