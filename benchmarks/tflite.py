@@ -7,7 +7,10 @@ which stores and computes them all the same. Of each: bytes, MACs, milliseconds
 to load and for the first image, and the median of further ones with one and
 with two threads, all files in turn, so that whatever else the machine does
 slows all alike. `speedup_of_macs` is the speed-up against the full network,
-divided by the ratio of MACs.
+divided by the ratio of MACs. Where it is below 1, `rates` tells why: the least
+squares fit of t = dense MACs / a + depthwise MACs / b to these files.
+Depthwise convolutions take far longer for each MAC, and shrink with the width
+only, not with its square.
 
 Then the way from class names to the first answer: out of the bundle (cut, load,
 first run; cold, and again from the cache) and by Keras (prune, convert, load,
@@ -78,12 +81,13 @@ def main(argv: list[str]) -> None:
             class_outputs=range(len(importance.class_names)),
         )
         bundle = drnet_tflite.Bundle(path)
-        files = _files(bundle, model, classes, folder)
+        rows = _figures(_files(bundle, model, classes, folder))
         found = {
             "model": Path(_MODEL.value).name,
             "classes": classes,
             "seed": _SEED.value,
-            "files": _figures(files),
+            "files": rows,
+            "rates": _rates(rows),
             "first_answer": first_answers(
                 bundle,
                 model,
@@ -172,10 +176,12 @@ def _figures(files: dict[str, Path]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for number, (name, path) in enumerate(files.items()):
         load, first = _load_and_first(path)
+        dense, depthwise = _macs(path)
         row: dict[str, Any] = {
             "file": name,
             "bytes": path.stat().st_size,
-            "macs": _macs(path),
+            "macs": dense + depthwise,
+            "depthwise_share": depthwise / (dense + depthwise),
             "load_ms": load,
             "first_ms": first,
             "ms": latencies[1][number].median_ms,
@@ -207,20 +213,42 @@ def _load_and_first(path: Path) -> tuple[float, float]:
     return 1e3 * min(loads), 1e3 * min(firsts)
 
 
-def _macs(path: Path) -> int:
-    """Multiplications of convolutions and dense layers, by their shapes."""
+def _macs(path: Path) -> tuple[int, int]:
+    """Of convolutions and dense layers, and of depthwise convolutions."""
     from drnet_tflite.planning.file_model import FileModel
 
-    file, total = FileModel(path.read_bytes()), 0
+    file, dense, depthwise = FileModel(path.read_bytes()), 0, 0
     for operator in file.operators:
         if operator.kind in ("CONV_2D", "FULLY_CONNECTED"):
             _, *taps = file.shape(operator.inputs[1])
+            places = math.prod(file.shape(operator.outputs[0]))
+            dense += places * math.prod(taps)
         elif operator.kind == "DEPTHWISE_CONV_2D":
             _, *taps, _ = file.shape(operator.inputs[1])
-        else:
-            continue
-        total += math.prod(file.shape(operator.outputs[0])) * math.prod(taps)
-    return total
+            places = math.prod(file.shape(operator.outputs[0]))
+            depthwise += places * math.prod(taps)
+    return dense, depthwise
+
+
+def _rates(rows: list[dict[str, Any]]) -> dict[str, float] | None:
+    """10^9 MACs a second of each kind; None without depthwise convolutions.
+
+    The errors are taken as shares, so that small networks count as much.
+    """
+    import numpy as np
+
+    ms = np.array([x["ms"] for x in rows])
+    macs = np.array([x["macs"] for x in rows])
+    depthwise = macs * [x["depthwise_share"] for x in rows]
+    if not depthwise.any():
+        return None
+    shares = np.stack([macs - depthwise, depthwise], 1) / ms[:, None]
+    (dense, slow), *_ = np.linalg.lstsq(shares, np.ones(len(rows)))
+    return {
+        "dense": 1e-6 / dense,
+        "depthwise": 1e-6 / slow,
+        "worst_error": float(np.abs(shares @ [dense, slow] - 1).max()),
+    }
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -232,6 +260,7 @@ def _show(found: dict[str, Any]) -> None:
         Column("file", "File"),
         Column("bytes", "Bytes", ","),
         Column("macs", "MACs", ","),
+        Column("depthwise_share", "Depthwise", ".1%"),
         Column("load_ms", "Load", ".1f", unit="ms"),
         Column("first_ms", "First", ".2f", unit="ms"),
         Column("ms", "One thread", ".2f", unit="ms"),
@@ -241,7 +270,9 @@ def _show(found: dict[str, Any]) -> None:
         Column("speedup_of_macs", "of it", ".2f"),
     )
     print(text(found["files"], columns))
-    print(json.dumps(found["first_answer"], indent=1))
+    print(
+        json.dumps({x: found[x] for x in ("rates", "first_answer")}, indent=1)
+    )
 
 
 if __name__ == "__main__":
