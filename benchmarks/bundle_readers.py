@@ -19,6 +19,7 @@ Takes a few minutes on 2 cores.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -197,13 +198,18 @@ def _mutated(path: str, count: int) -> dict[str, Any]:
 def _mutated_in_java(path: str, count: int, classes: Path) -> dict[str, Any]:
     main_class = "org.drnet.bundle.FuzzMain"
     seed = str(_SEED.value)
-    # The harness holds the file and a copy of it.
-    megabytes = 48 + 4 * Path(path).stat().st_size // 2**20
+    # The harness holds the file and a copy of it, the reader may take as much
+    # again: an OutOfMemoryError is undocumented. 2 MB is Java's least heap.
+    megabytes = 2 + math.ceil(4 * Path(path).stat().st_size / 2**20)
     out = _run(
-        "java", f"-Xmx{megabytes}m", "-cp", str(classes), main_class,
-        path, seed, str(count),
+        "java", "-XX:+UseSerialGC", f"-Xmx{megabytes}m", "-cp", str(classes),
+        main_class, path, seed, str(count),
     )  # fmt: skip
-    return {"bundle": Path(path).name, **json.loads(out.splitlines()[-1])}
+    return {
+        "bundle": Path(path).name,
+        "heap_limit_mb": megabytes,
+        **json.loads(out.splitlines()[-1]),
+    }
 
 
 def _timed(path: str, classes: Path) -> dict[str, Any]:

@@ -1,15 +1,9 @@
 package org.drnet.bundle;
 
 import java.io.File;
-import java.lang.management.ManagementFactory;
-import java.lang.management.MemoryPoolMXBean;
-import java.lang.management.MemoryType;
 import java.nio.file.Files;
 
-/**
- * Tries mutations of a bundle in memory: {@code FuzzMain bundle.tflite seed count}. Prints JSON;
- * of the heap, twice the file is the mutations' own.
- */
+/** Tries mutations of a bundle in memory: {@code FuzzMain bundle.tflite seed count}; prints JSON. */
 public final class FuzzMain {
   private FuzzMain() {}
 
@@ -24,18 +18,7 @@ public final class FuzzMain {
     System.out.println(
         "{\"bytes\": " + bundle.length + ", \"mutations\": " + count + ", \"refused\": "
             + fuzz.refused + ", \"extracted\": " + fuzz.extracted + ", \"undocumented\": "
-            + fuzz.undocumented + ", \"slowest_ms\": " + fuzz.slowestMilliseconds
-            + ", \"peak_heap_bytes\": " + peakHeap() + "}");
+            + fuzz.undocumented + ", \"slowest_ms\": " + fuzz.slowestMilliseconds + "}");
     System.exit(fuzz.undocumented == 0 ? 0 : 1);
-  }
-
-  private static long peakHeap() {
-    long sum = 0;
-    for (MemoryPoolMXBean pool : ManagementFactory.getMemoryPoolMXBeans()) {
-      if (pool.getType() == MemoryType.HEAP) {
-        sum += pool.getPeakUsage().getUsed();
-      }
-    }
-    return sum;
   }
 }
