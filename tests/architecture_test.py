@@ -38,6 +38,8 @@ RANKS = {
         "progress",
         "cost_records",
         "clustering",
+        "published_results",
+        "subtask_draws",
     },
     1: {
         "channels",
@@ -92,11 +94,13 @@ RANKS = {
         "survey",
         "training",
         "filter_interpretation",
+        "grad_cam",
     },
     7: {"selection", "subnetworks", "subtask_trials", "class_mask_training"},
     8: {"subtasks"},
     9: {
         "fronts",
+        "attention_study",
         "head_study",
         "table_study",
         "coupling_study",
