@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 class KeptRows:
-    """A file of JSON lines: first the settings, then a row for each sub-task.
+    """A file of JSON lines: the settings, then rows of sub-tasks, and parts.
 
     Args:
       output: what the run writes in the end; the rows stand beside it, in
@@ -26,6 +26,7 @@ class KeptRows:
         self._path = Path(f"{output}.work")
         plan = json.dumps(settings)
         self._done: dict[tuple[str, ...], Row] = {}
+        self._parts: dict[str, Any] = {}
         if not self._path.exists():
             self._path.write_text(f"{plan}\n", "utf-8")
             return
@@ -35,8 +36,28 @@ class KeptRows:
                 f"--output: '{self._path}' holds a run with other settings; "
                 "remove it or choose another output."
             )
-        rows = [json.loads(line) for line in lines if line.endswith("}")]
-        self._done = {tuple(row["classes"]): row for row in rows}
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # the run was stopped while it wrote
+            if "part" in row:
+                self._parts[row["part"]] = row["value"]
+            else:
+                self._done[tuple(row["classes"])] = row
+
+    def part(self, name: str, make: Callable[[], Any]) -> Any:
+        """Something that all rows share; made if it is missing.
+
+        Args:
+          name: of this part, unlike those of others.
+          make: gives what JSON can hold.
+        """
+        if name not in self._parts:
+            line = self._write({"part": name, "value": make()})
+            # As a run that goes on has it: tuples have become lists.
+            self._parts[name] = json.loads(line)["value"]
+        return self._parts[name]
 
     def rows(
         self,
@@ -65,9 +86,17 @@ class KeptRows:
         bar = DelayedBar(len(missing), "sub-task")
         for number, classes in enumerate(missing, 1):
             self._done[classes] = measure(classes)
-            with self._path.open("a", encoding="utf-8") as file:
-                print(json.dumps(self._done[classes]), file=file)
+            self._write(self._done[classes])
             bar.update(number)
+
+    def _write(self, row: Mapping[str, Any]) -> str:
+        line = json.dumps(row)
+        with self._path.open("a+", encoding="utf-8") as file:
+            file.seek(0)
+            # A line that was cut off does not take the next one with it.
+            start = "" if file.read().endswith("\n") else "\n"
+            file.write(f"{start}{line}\n")
+        return line
 
     def remove(self) -> None:
         """Removes the file, when all is written."""
