@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from drnet_tf.split_images import SplitImages
 
 DIGITS = "digits"
+# ImageNet's split of that name has no labels.
+_TEST_SPLITS = {"imagenet2012": "validation"}
 _DATA = flags.DEFINE_string(
     "data",
     None,
@@ -129,6 +131,35 @@ def load(
         raw = raw.take(images_per_class, seed=seed)
     images = parse_preprocessing(_PREPROCESSING.value)(raw.images)
     return LabeledImages(images, raw.labels, raw.class_names)
+
+
+def draw_classes(
+    model: keras.Model,
+    split: str,
+    images_per_class: int,
+    seed: int,
+    classes: Sequence[str],
+) -> LabeledImages:
+    """Draws images of some classes by seed; no others are held in memory.
+
+    Returns:
+      The images, as `load` gives them, with labels numbered in `classes`.
+    """
+    import numpy as np
+
+    from drnet_tf.datasets import LabeledImages
+    from drnet_tf.reporting.samples import sample
+
+    images, names = open_split(model, split)
+    drawn = sample(images, classes, names, images_per_class, seed=seed)
+    numbers = np.zeros(len(names), np.int64)
+    numbers[[names.index(name) for name in classes]] = np.arange(len(classes))
+    return LabeledImages(drawn.images, numbers[drawn.labels], tuple(classes))
+
+
+def test_split() -> str:
+    """The split with labels on which networks are tested."""
+    return _TEST_SPLITS.get(_DATA.value.split(":")[0], "test")
 
 
 def open_split(
