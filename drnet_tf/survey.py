@@ -58,6 +58,12 @@ class SurveyRow:
         """All figures as JSON can hold them."""
         return {**dataclasses.asdict(self), "drop": self.drop}
 
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> SurveyRow:
+        """The row of `as_dict`, also read from JSON; other keys are left."""
+        values = {x.name: row[x.name] for x in dataclasses.fields(cls)}
+        return cls(**{**values, "classes": tuple(row["classes"])})
+
 
 class Survey:
     """Evaluates many sub-tasks of one dissected network on the same images.
@@ -90,7 +96,7 @@ class Survey:
         bar = DelayedBar(len(thresholds), "sub-task")
         rows = []
         for classes, threshold in thresholds.items():
-            rows.append(self._row(classes, threshold, rule))
+            rows.append(self.row(classes, threshold, rule))
             bar.update(len(rows))
         return tuple(rows)
 
@@ -99,9 +105,15 @@ class Survey:
         rows = self._importance.class_rows(classes)
         return subtask_accuracy(self._full, self._data.labels, rows)
 
-    def _row(
+    def network_accuracy(self) -> float:
+        """The full network's accuracy among all classes, a fraction."""
+        found = self._full.argmax(axis=-1)
+        return float(np.mean(found == self._data.labels))
+
+    def row(
         self, classes: tuple[str, ...], threshold: float, rule: str
     ) -> SurveyRow:
+        """What one sub-task gives at a threshold."""
         mask = build_mask(self._importance, classes, threshold, rule=rule)
         rows = self._importance.class_rows(classes)
         own = np.isin(self._data.labels, rows)
@@ -155,32 +167,107 @@ def thresholds_for(
       The threshold of each sub-task: above 0, and no higher than its largest
       score, so that it keeps a channel.
     """
-    scores = {
+    scores = _scores(importance, subtasks, rule)
+    pooled = np.concatenate(list(scores.values()))
+
+    def threshold(own: np.ndarray) -> float:
+        quantile = np.quantile(pooled if shared else own, 1 - kept_fraction)
+        return _within(own, quantile)
+
+    return {classes: threshold(own) for classes, own in scores.items()}
+
+
+def common_thresholds(
+    importance: ChannelImportance,
+    subtasks: Sequence[tuple[str, ...]],
+    kept_fractions: Sequence[float],
+    rule: str,
+) -> list[float]:
+    """Thresholds that keep fractions of the channels on average.
+
+    Args:
+      importance: the CIVs.
+      subtasks: over which the average is.
+      kept_fractions: of all channels, in (0, 1).
+      rule: see `rules.subtask_scores`.
+
+    Returns:
+      A threshold for each fraction, for any sub-task; see `sweep`.
+    """
+    pooled = np.concatenate(list(_scores(importance, subtasks, rule).values()))
+    found = np.quantile(pooled, 1 - np.asarray(kept_fractions))
+    return [_within(pooled, value) for value in found]
+
+
+def sweep(
+    survey: Survey,
+    importance: ChannelImportance,
+    subtasks: Sequence[tuple[str, ...]],
+    thresholds: Sequence[float],
+    rule: str,
+) -> list[dict[str, Any]]:
+    """The same sub-tasks at one threshold after another.
+
+    Args:
+      survey: of the network.
+      importance: its CIVs.
+      subtasks: which sub-tasks.
+      thresholds: each for all of them; a sub-task of which it would keep no
+        channel has its own highest score instead.
+      rule: see `rules.subtask_scores`.
+
+    Returns:
+      For each "threshold" what `summarise` says of all sub-tasks.
+    """
+    scores = _scores(importance, subtasks, rule)
+    points = []
+    for threshold in thresholds:
+        own = {x: _within(values, threshold) for x, values in scores.items()}
+        rows = survey.run(own, rule)
+        points.append({"threshold": threshold, **summarise(rows)})
+    return points
+
+
+def _scores(
+    importance: ChannelImportance,
+    subtasks: Sequence[tuple[str, ...]],
+    rule: str,
+) -> dict[tuple[str, ...], np.ndarray]:
+    """The scores of all channels, by sub-task."""
+    return {
         classes: np.concatenate(
             list(subtask_scores(importance, classes, rule).values())
         )
         for classes in subtasks
     }
-    pooled = np.concatenate(list(scores.values()))
 
-    def threshold(own: np.ndarray) -> float:
-        quantile = np.quantile(pooled if shared else own, 1 - kept_fraction)
-        return float(np.clip(quantile, own[own > 0].min(), own.max()))
 
-    return {classes: threshold(own) for classes, own in scores.items()}
+def _within(scores: np.ndarray, threshold: float) -> float:
+    """The threshold, above 0 and low enough to keep a channel."""
+    return float(np.clip(threshold, scores[scores > 0].min(), scores.max()))
 
 
 def summarise(rows: Sequence[SurveyRow]) -> dict[str, dict[str, float]]:
     """Mean, least and greatest of every figure over the sub-tasks."""
-    found = {}
-    for name in FIGURES:
-        values = np.array([getattr(row, name) for row in rows])
-        found[name] = {
-            "mean": float(values.mean()),
-            "min": float(values.min()),
-            "max": float(values.max()),
-        }
-    return found
+    return {
+        name: mean_and_range([getattr(row, name) for row in rows])
+        for name in FIGURES
+    }
+
+
+def mean_and_range(values: Sequence[float]) -> dict[str, float]:
+    """Mean, least and greatest of some numbers.
+
+    Example:
+      >>> mean_and_range([1.0, 3.0])
+      {'mean': 2.0, 'min': 1.0, 'max': 3.0}
+    """
+    found = np.asarray(values)
+    return {
+        "mean": float(found.mean()),
+        "min": float(found.min()),
+        "max": float(found.max()),
+    }
 
 
 def smallest_within_drop(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from drnet_tf.artifacts import write_text
+from drnet_tf.published_results import PublishedTable
 from drnet_tf.reporting.figures import CurveSeries, accuracy_curve
+from drnet_tf.reporting.paper_comparison import comparison_table
 from drnet_tf.reporting.tables import Column, markdown
 from drnet_tf.table_study import SIZES
 
@@ -40,25 +40,33 @@ _NAMED = (
 )
 
 
-def tables(title: str, results: Mapping[str, Any]) -> str:
+def tables(
+    title: str, results: Mapping[str, Any], table: PublishedTable
+) -> str:
     """The tables of a study as Markdown.
 
     Args:
       title: of the page.
-      results: as `table_study.study` gives them.
+      results: as `table_study.put_together` gives them.
+      table: the paper's, shown beside them.
     """
     parts = [
         f"# {title}",
+        f"## The paper beside this run: {table.title}",
+        comparison_table(table, results),
         f"Chosen on training images: {results['choice']}.",
     ]
     for name in SIZES:
         part = results[name]
         summary = [
             {"figure": figure.replace("_", " "), **values}
-            for figure, values in part["summary"].items()
+            for figure, values in (
+                *part["summary"].items(),
+                *_repaired(part),
+            )
         ]
         parts += [
-            f"## All {len(part['rows'])} {name}, test images",
+            f"## {len(part['rows'])} {name}, test images",
             f"Share of the channels kept: {part['kept_fraction']:.0%}, chosen "
             "on training images.",
             markdown(summary, _FIGURE),
@@ -70,12 +78,12 @@ def tables(title: str, results: Mapping[str, Any]) -> str:
             f"## Choice: {name}; some pairs, training images",
             markdown(_means(curve), _POINT),
         ]
-    parts += [
-        "## Named sub-tasks, pruned, test images",
-        markdown(results["named"], _NAMED),
-        "",
-    ]
-    return "\n\n".join(parts)
+    if results["named"]:
+        parts += [
+            "## Named sub-tasks, pruned, test images",
+            markdown(results["named"], _NAMED),
+        ]
+    return "\n\n".join([*parts, ""])
 
 
 def figure(results: Mapping[str, Any]) -> str:
@@ -98,18 +106,13 @@ def figure(results: Mapping[str, Any]) -> str:
     return accuracy_curve(series, "Running parameters", full)
 
 
-def write_tables(
-    path: str | os.PathLike[str], title: str, results: Mapping[str, Any]
-) -> None:
-    """Writes `tables` to a file."""
-    write_text(path, tables(title, results))
-
-
-def write_figure(
-    path: str | os.PathLike[str], results: Mapping[str, Any]
-) -> None:
-    """Writes `figure` to a file."""
-    write_text(path, figure(results))
+def _repaired(
+    part: Mapping[str, Any],
+) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """Accuracies and drops of repaired networks, by what they are."""
+    for method, figures in part.get("repaired", {}).items():
+        for figure, values in figures.items():
+            yield f"{figure}, pruned, {method}", values
 
 
 def _means(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
