@@ -235,6 +235,7 @@ def _attention(of: FigureInputs) -> Drawn:
     return Drawn(
         {"": report.picture},
         {
+            "description": report.description,
             "site": study.site,
             "threshold": of.threshold,
             "means": report.means,

@@ -115,3 +115,4 @@ def test_a_report_draws_some_and_measures_all():
     assert ">a, c<" in report.picture and ">a, b<" not in report.picture
     assert [row["images"] for row in report.rows] == [2, 2]
     assert "sub-network" in report.table
+    assert "a, c, 1 images of a" in report.description

@@ -18,7 +18,7 @@ HEADS = ("Image", "Full network", "Sub-network")
 _SIDE, _GAP, _APART = 72, 4, 22
 _SHOWN = _SIDE * len(HEADS) + _GAP * (len(HEADS) - 1)
 _ROW = _SIDE + 30
-_TITLE, _LABELS = 30, 92
+_TITLE, _LABELS = 30, 102
 _MOST_PIXELS = 144  # of an image in the file, along a side
 _STRENGTH = 0.72  # how much of the image the strongest colour covers
 _COLORS = "inferno"
@@ -59,7 +59,7 @@ def attention_sheet(classes: Sequence[ShownClass]) -> str:
     """Draws a row for each class: image, full network, sub-network.
 
     The brighter a place, the more of the map lies there, next to the strongest
-    place of the same map; below stands the probability of the class.
+    place of the same map; below stands the probability p of the class.
 
     Args:
       classes: at least one, each with an image at least.
@@ -153,15 +153,6 @@ def _write_title(
         [0, width - _APART], [top, top], color=svg.THEME["line"], linewidth=0.8
     )
     _write(page, 0, top + 20, text, bold=True)
-    _write(
-        page,
-        width - _APART,
-        top + 20,
-        "numbers: probability of the class",
-        align="right",
-        muted=True,
-        size=10,
-    )
     for number in range(count):
         for column, head in enumerate(HEADS):
             middle = _LABELS + number * (_SHOWN + _APART) + _SIDE / 2
@@ -198,7 +189,7 @@ def _draw_image(
                 page,
                 at + _SIDE / 2,
                 top + _SIDE + 11,
-                f"{value:.2f}",
+                f"p = {value:.2f}",
                 align="center",
                 muted=True,
                 size=10,

@@ -22,6 +22,7 @@ from drnet_tf.reporting.attention_figure import (
     ShownClass,
     ShownImage,
     attention_sheet,
+    describe_sheet,
 )
 from drnet_tf.reporting.tables import Column, markdown
 
@@ -41,12 +42,14 @@ class AttentionReport:
 
     Attributes:
       picture: an SVG document, images of some sub-tasks.
+      description: of the picture, for those who do not see it.
       rows: for each sub-task "classes", "channels" (the share kept), "images"
         and "networks", of `attention_study.measure`.
       means: over all sub-tasks, of `attention_study.mean_figures`.
     """
 
     picture: str
+    description: str
     rows: list[dict[str, Any]]
     means: list[dict[str, Any]]
 
@@ -92,6 +95,7 @@ def attention_report(
             classes += _shown(subtask, own, found, pixels_of, images_shown)
     return AttentionReport(
         attention_sheet(classes),
+        describe_sheet(classes),
         rows,
         mean_figures([row["networks"] for row in rows]),
     )

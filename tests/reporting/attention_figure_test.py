@@ -51,7 +51,7 @@ def test_a_sheet_has_images_maps_and_probabilities(channels):
     # Heads stand above each sub-task, a title once for its classes.
     assert [found.count(head) for head in HEADS] == [4, 4, 4]
     assert found.count("cat & dog, 2") == 1
-    assert found.count("0.25") == found.count("0.88") == 6
+    assert found.count("p = 0.25") == found.count("p = 0.88") == 6
     assert "a_name_that…" in found
     assert drawing.count("data:image/png;base64") == 18
 
