@@ -70,46 +70,67 @@ class HeadStudy:
 
         Returns:
           For each budget, selection ("threshold" or "layers") and head ("own":
-          the sub-task's outputs, "all": all K) one row: the shares of "macs",
-          "parameters" and "channels", and the accuracies "full", "hard" and
-          "repaired": under the masked softmax, or as top-1 of all K.
+          the sub-task's outputs, cut out of the network of "all": all K) one
+          row: the shares of "macs", "parameters" and "channels", and the
+          accuracies "full", "hard" and "repaired": under the masked softmax, or
+          as top-1 of all K.
         """
+        outputs = [self._rows[x] for x in self._importance.class_rows(classes)]
+        unlabelled = self._train.of_classes(classes).images
+        choices = [
+            (name, budget, self._within(masks, budget))
+            for name, masks in self._families(classes, unlabelled).items()
+            for budget in budgets
+        ]
+        networks = [prune(self._model, mask) for *_, mask in choices]
+        repaired = self._repaired(networks, unlabelled)
+        found = []
+        for (name, budget, mask), hard, mended in zip(
+            choices, networks, repaired, strict=True
+        ):
+            few = prune(self._model, mask, classes=outputs, dry_run=True)
+            accuracies = self._accuracies(classes, outputs, hard, mended)
+            for head, network in (("own", few), ("all", hard)):
+                found.append(
+                    {
+                        "classes": list(classes),
+                        "budget": budget,
+                        "selection": name,
+                        "head": head,
+                        "channels": mask.kept_fraction,
+                        **_shares(network),
+                        **accuracies[head],
+                    }
+                )
+        return found
+
+    def _accuracies(
+        self,
+        classes: tuple[str, ...],
+        outputs: Sequence[int],
+        hard: PrunedModel,
+        repaired: PrunedModel,
+    ) -> dict[str, dict[str, float]]:
+        """By head and by what was done: networks of K outputs serve both."""
         numbers = self._importance.class_rows(classes)
         own = np.isin(self._test.labels, numbers)
         images = self._test.images[own]
         labels = np.array([numbers.index(x) for x in self._test.labels[own]])
-        outputs = [self._rows[number] for number in numbers]
-        unlabelled = self._train.of_classes(classes).images
-        networks, found = [], []
-        for name, masks in self._families(classes, unlabelled).items():
-            for budget in budgets:
-                mask = self._within(masks, budget)
-                for head, kept in (("own", outputs), ("all", None)):
-                    network = prune(self._model, mask, classes=kept)
-                    networks.append(network)
-                    found.append(
-                        {
-                            "classes": list(classes),
-                            "budget": budget,
-                            "selection": name,
-                            "head": head,
-                            "channels": mask.kept_fraction,
-                            **_shares(network),
-                        }
-                    )
-        repaired = self._repaired(networks, unlabelled)
-        for row, hard, mended in zip(found, networks, repaired, strict=True):
-            is_own = row["head"] == "own"
-            goal = labels if is_own else np.array(outputs)[labels]
-            full = self._full[own]
-            full = full[:, outputs] if is_own else full
-            for key, scores in (
-                ("full", full),
-                ("hard", _outputs(hard.model, images)),
-                ("repaired", _outputs(mended.model, images)),
-            ):
-                row[key] = float((scores.argmax(-1) == goal).mean())
-        return found
+        scores = {
+            "full": self._full[own],
+            "hard": _outputs(hard.model, images),
+            "repaired": _outputs(repaired.model, images),
+        }
+        return {
+            "own": {
+                key: float((x[:, outputs].argmax(-1) == labels).mean())
+                for key, x in scores.items()
+            },
+            "all": {
+                key: float((x.argmax(-1) == np.array(outputs)[labels]).mean())
+                for key, x in scores.items()
+            },
+        }
 
     def _families(
         self, classes: tuple[str, ...], images: np.ndarray
