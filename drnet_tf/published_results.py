@@ -1,7 +1,8 @@
 """What DRNet's paper reports, as far as it is known here.
 
-Source: J. Hu, J. An, K. Yang, T. Zhu, C. Xu, M. Xu, "Dissect and Reconstruct
-the Convolutional Neural Network via Interpretable Manners", arXiv 1911.08691.
+Source: X. Hu, Z. An, C. Yang, H. Zhu, K. Xu, Y. Xu, "DRNet: Dissect and
+Reconstruct the Convolutional Neural Network via Interpretable Manners", 2019,
+arXiv 1911.08691.
 The paper itself was not at hand: these are the figures that others tell of it,
 and None is what is not known. Which table or picture of the paper holds what is
 our reading, but for table 6 (promotions on ImageNet) and the pictures 7 (kept
