@@ -143,7 +143,7 @@ def _record(name: str, make: Callable[[], keras.Model]) -> dict[str, Any]:
     from drnet_tf.artifacts import write_json
     from tools.module_imports import digest, find_modules, reachable
 
-    code = digest(reachable(find_modules(_ROOT), ["benchmarks.bundle_matrix"]))
+    code = digest(reachable(find_modules(_ROOT), ["bundle_matrix"]))
     path = Path(_WORK_DIR.value) / f"{name}.json"
     if path.exists():
         record = json.loads(path.read_text("utf-8"))

@@ -388,6 +388,11 @@ def test_only_what_is_imported_is_reachable(modules: list[Module]):
     )
 
 
+def test_what_is_not_there_is_not_reachable(modules: list[Module]):
+    with pytest.raises(ValueError, match="No module benchmarks.bundle_matrix"):
+        reachable(modules, ["benchmarks.bundle_matrix"])
+
+
 def test_the_modules_are_found(modules: list[Module]):
     names = {module.name for module in modules}
     assert {"drnet_tf", "drnet_tf.graph", "drnet_tf.masks"} <= names

@@ -112,8 +112,14 @@ def reachable(
     Args:
       modules: of the project.
       start: names of modules of it.
+
+    Raises:
+      ValueError: no such module.
     """
     by_name = {module.name: module for module in modules}
+    unknown = sorted(set(start) - set(by_name))
+    if unknown:
+        raise ValueError(f"No module {', '.join(unknown)}.")
     found: dict[str, Module] = {}
     waiting = list(start)
     while waiting:
