@@ -226,3 +226,29 @@ def test_operators_that_cannot_be_sliced_are_named(tmp_path):
         model,
         importance_of(model),
     )
+
+
+def test_a_scaled_branch_is_found(tmp_path):
+    # The converter moves the factor into the convolution before it.
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(16, 3, padding="same", activation="relu", name="in")(
+        image
+    )
+    branch = layers.Conv2D(16, 1, name="branch")(x)
+    x = x + 0.1 * branch
+    x = layers.ReLU(name="sum")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, layers.Dense(4)(x))
+    path = tmp_path / "scaled.tflite"
+    drnet_tflite.write_bundle(model, importance_of(model, "tied"), path)
+    bundle = drnet_tflite.Bundle(path)
+    selection = bundle.select(CLASSES, kept_fraction=0.5)
+    mask = ChannelMask(bundle.mask(selection))
+    small = tmp_path / "small.tflite"
+    small.write_bytes(bundle.extract(CLASSES, kept_fraction=0.5))
+    images = random_images(model, 4)
+    expected = apply_mask(model, mask).predict(images, verbose=0)
+    np.testing.assert_allclose(
+        drnet_tflite.run(small, images), expected, atol=1e-5
+    )

@@ -132,10 +132,34 @@ def _keras_values(
 def _nearest(
     values: np.ndarray, candidates: Sequence[int], found: dict[int, np.ndarray]
 ) -> int | None:
-    """The tensor with these values; the first of several that are as near."""
-    scale = float(np.abs(values).max())
-    distances = [
-        (float(np.abs(found[x] - values).max()), x) for x in candidates
-    ]
-    near = [x for x in distances if x[0] <= _TOLERANCE * scale]
-    return min(near)[1] if near else None
+    """The tensor with these values; the first of several that are as near.
+
+    If there is none, one with a multiple of them: the converter moves a factor
+    behind a layer into its weights (InceptionResNet scales its branches), and
+    channels are silent before it where they are behind it.
+    """
+    for multiples in (False, True):
+        distances = [
+            (_distance(values, found[x], multiples), x) for x in candidates
+        ]
+        near = [x for x in distances if x[0] <= _TOLERANCE]
+        if near:
+            return min(near)[1]
+    return None
+
+
+def _distance(values: np.ndarray, others: np.ndarray, multiples: bool) -> float:
+    """Greatest difference, as a share of the greatest value.
+
+    With `multiples` to the nearest multiple of the values.
+    """
+    factor = 1.0
+    if multiples:
+        squares = float(np.vdot(values, values))
+        factor = float(np.vdot(values, others)) / max(squares, 1e-30)
+    scale = abs(factor) * float(np.abs(values).max())
+    far = float(np.abs(others - factor * values).max())
+    if scale:
+        return far / scale
+    # Zeros are like zeros only, and everything is a multiple of them.
+    return float("inf") if far or multiples else 0.0
