@@ -134,25 +134,21 @@ def _random_network(name: str) -> keras.Model:
     )
     model = randomise(model, _SEED.value)
     fit_norms(model, random_images(model, 8), _SEED.value)
-    _fit_classifier(model, random_images(model, _CALIBRATION, seed=1))
+    _set_scores_apart(model, random_images(model, _CALIBRATION, seed=1))
     return model
 
 
-def _fit_classifier(model: keras.Model, images: np.ndarray) -> None:
-    """Sets the images' scores apart, whose near ties int8 would decide."""
-    import keras
+def _set_scores_apart(model: keras.Model, images: np.ndarray) -> None:
+    """Gives the classes other biases: int8 would decide near ties."""
     import numpy as np
 
     from drnet_tf.classifier import find_classifier
 
     head = find_classifier(model).call.operation
-    features = keras.Model(model.inputs, head.input).predict(images, verbose=0)
-    features = features.reshape(len(images), -1)
+    spread = model.predict(images, verbose=0).std()
     kernel, bias = head.get_weights()
-    wanted = np.eye(len(bias))[np.arange(len(images)) % len(bias)]
-    mean = features.mean(0)
-    found, *_ = np.linalg.lstsq(features - mean, wanted, rcond=1e-2)
-    head.set_weights([found.reshape(kernel.shape), -mean @ found])
+    generator = np.random.default_rng(_SEED.value)
+    head.set_weights([kernel, generator.permutation(len(bias)) * spread / 2])
 
 
 def _record(name: str, make: Callable[[], keras.Model]) -> dict[str, Any]:
