@@ -1,7 +1,8 @@
 """A network without some channels of one site, many such networks at once.
 
 What lies before the site does not depend on what is removed, so it runs once;
-what lies behind it runs for many removals in one batch.
+what lies behind it runs for many removals in one batch. Pooling right behind it
+runs before: for a gate g of 0 or 1, max(g x) = g max(x), and so for means.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.dissection import autodiff
 from drnet_tf.free_sites import GatePlace, GateSite
 from drnet_tf.graph import Call, Graph, read_graph, replay
+from drnet_tf.operations import is_a
 
 _ROWS_BYTES = 1 << 28  # activations behind the site, of all rows of a batch
 _MOST_ROWS = 4096
 _KEPT_BYTES = 1 << 30  # activations before the site; beyond, they run again
+_POOLING = tuple(
+    f"{kind}Pooling{rank}D"
+    for kind in ("Max", "Average", "GlobalMax", "GlobalAverage")
+    for rank in (1, 2, 3)
+)
 
 
 class Removals:
@@ -50,8 +57,10 @@ class Removals:
         self.site = site
         self.num_classes = classifier.num_classes
         self._probabilities = classifier.probabilities
-        self._places = {place.tensor: place for place in site.places}
-        self._before, self._behind = _cut(read_graph(model), self._places)
+        graph = read_graph(model)
+        places = (_behind_pooling(graph, place) for place in site.places)
+        self._places = {place.tensor: place for place in places}
+        self._before, self._behind = _cut(graph, self._places)
         self.rows = _rows(self._behind)
         tensors = self._behind.tensors
         self._measure = autodiff.compiled(
@@ -198,6 +207,16 @@ class ImageRemovals:
     def _parts(self) -> Iterator[slice]:
         for first in range(0, len(self._images), self._size):
             yield slice(first, first + self._size)
+
+
+def _behind_pooling(graph: Graph, place: GatePlace) -> GatePlace:
+    """The place behind all pooling that alone reads its channels, if last."""
+    readers, tensor = graph.consumers(), place.tensor
+    while place.axis == -1 and tensor not in graph.outputs:
+        if len(readers[tensor]) != 1 or not is_a(readers[tensor][0], _POOLING):
+            break
+        (tensor,) = readers[tensor][0].outputs
+    return dataclasses.replace(place, tensor=tensor)
 
 
 def _cut(graph: Graph, places: dict[int, GatePlace]) -> tuple[Graph, Graph]:

@@ -207,17 +207,46 @@ def test_removals_are_what_masks_make(coupling, monkeypatch):
         monkeypatch.undo()
         np.testing.assert_array_equal(again[0], right)
         np.testing.assert_allclose(again[1], losses, rtol=1e-5)
-        for row, count, loss in zip(keep, right, losses, strict=True):
-            mask = ChannelMask(
-                {
-                    x.name: row if x == site else np.ones(x.channels, bool)
-                    for x in sites
-                }
-            )
-            outputs = np.asarray(apply_mask(model, mask)(images))
-            assert count == (outputs.argmax(1) == labels).sum()
-            expected = -np.log(outputs[np.arange(7), labels]).mean()
-            np.testing.assert_allclose(loss, expected, rtol=1e-4)
+        expect_masks(model, sites, site, images, labels, keep, right, losses)
+
+
+def expect_masks(model, sites, site, images, labels, keep, right, losses):
+    for row, count, loss in zip(keep, right, losses, strict=True):
+        mask = ChannelMask(
+            {
+                x.name: row if x == site else np.ones(x.channels, bool)
+                for x in sites
+            }
+        )
+        outputs = np.asarray(apply_mask(model, mask)(images))
+        assert count == (outputs.argmax(1) == labels).sum()
+        expected = -np.log(outputs[np.arange(len(labels)), labels]).mean()
+        np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("branches", [1, 2])
+def test_pooling_right_behind_the_site_runs_once(branches):
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    image = keras.Input((8, 8, 2))
+    x = layers.Conv2D(6, 3, padding="same", activation="relu", name="a")(image)
+    y = layers.MaxPooling2D(3, 2, padding="same", name="pool")(x)
+    y = layers.AveragePooling2D(2, name="mean")(y)
+    if branches == 2:  # another reader: the site stays where it is
+        y = layers.Concatenate()([y, layers.Conv2D(2, 4, 4)(x)])
+    y = layers.GlobalAveragePooling2D()(layers.Conv2D(5, 1, name="b")(y))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(y))
+    random = np.random.default_rng(0)
+    images = random.normal(size=(5, 8, 8, 2)).astype("float32")
+    labels = random.integers(0, 3, 5)
+    sites = gate_sites(model)
+    keep = random.random((4, 6)) < 0.5
+    network = Removals(model, sites[0])
+    (held, *others) = network.run_before(images)
+    assert held.shape[1:] == ((2, 2, 6) if branches == 1 else (8, 8, 6))
+    assert not others
+    right, losses = network.on(images, labels)(keep)
+    expect_masks(model, sites, sites[0], images, labels, keep, right, losses)
 
 
 def test_what_lies_before_the_site_runs_once(monkeypatch):
