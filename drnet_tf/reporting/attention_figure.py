@@ -90,7 +90,7 @@ def attention_sheet(classes: Sequence[ShownClass]) -> str:
             if own.subtask != subtask:
                 _write_title(page, own.subtask, top, count, width)
                 top, subtask = top + 2 * _TITLE, own.subtask
-            _write(page, 0, top + _SIDE / 2, _short(own.name))
+            svg.write(page, 0, top + _SIDE / 2, _short(own.name))
             for number, shown in enumerate(own.images):
                 left = _LABELS + number * (_SHOWN + _APART)
                 _draw_image(figure, page, shown, left, top)
@@ -152,11 +152,11 @@ def _write_title(
     page.plot(
         [0, width - _APART], [top, top], color=svg.THEME["line"], linewidth=0.8
     )
-    _write(page, 0, top + 20, text, bold=True)
+    svg.write(page, 0, top + 20, text, bold=True)
     for number in range(count):
         for column, head in enumerate(HEADS):
             middle = _LABELS + number * (_SHOWN + _APART) + _SIDE / 2
-            _write(
+            svg.write(
                 page,
                 middle + column * (_SIDE + _GAP),
                 top + 2 * _TITLE - 10,
@@ -185,7 +185,7 @@ def _draw_image(
         panel.axis("off")
         if column:
             value = shown.probabilities[column - 1]
-            _write(
+            svg.write(
                 page,
                 at + _SIDE / 2,
                 top + _SIDE + 11,
@@ -198,26 +198,3 @@ def _draw_image(
 
 def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-
-
-def _write(
-    page: Axes,
-    left: float,
-    middle: float,
-    text: str,
-    *,
-    bold: bool = False,
-    muted: bool = False,
-    size: float = 12,
-    align: str = "left",
-) -> None:
-    page.text(
-        left,
-        middle,
-        text,
-        color=svg.THEME["muted" if muted else "ink"],
-        fontsize=size,
-        fontweight="bold" if bold else "normal",
-        ha=align,
-        va="center_baseline",
-    )

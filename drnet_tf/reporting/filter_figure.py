@@ -116,7 +116,9 @@ def filter_sheet(
             page.plot(
                 [0, width], [top, top], color=svg.THEME["line"], linewidth=0.8
             )
-            _write(page, 0, top + 38, str(reading.channel), bold=True, size=13)
+            svg.write(
+                page, 0, top + 38, str(reading.channel), bold=True, size=13
+            )
             _draw_patches(figure, page, reading, pixels, names, top)
             _write_classes(page, classes, top, reading.most)
             _write_classes(page, classes + _COLUMN, top, reading.least)
@@ -140,7 +142,7 @@ def describe_filters(readings: Sequence[FilterReading]) -> str:
 
 
 def _write_heads(page: Axes, title: str, classes: float) -> None:
-    _write(page, 0, -40, title, bold=True)
+    svg.write(page, 0, -40, title, bold=True)
     heads = (
         (0, "Filter"),
         (_NUMBER, "Strongest patches"),
@@ -148,35 +150,12 @@ def _write_heads(page: Axes, title: str, classes: float) -> None:
         (classes + _COLUMN, "Least important for"),
     )
     for left, text in heads:
-        _write(page, left, -16, text, size=11, muted=True)
+        svg.write(page, left, -16, text, size=11, muted=True)
     for left in (classes, classes + _COLUMN):
         for right, unit in ((_POINTS, "points"), (_NATS, "nats")):
-            _write(
+            svg.write(
                 page, left + right, -3, unit, size=9, align="right", muted=True
             )
-
-
-def _write(
-    page: Axes,
-    left: float,
-    middle: float,
-    text: str,
-    *,
-    bold: bool = False,
-    muted: bool = False,
-    size: float = 12,
-    align: str = "left",
-) -> None:
-    page.text(
-        left,
-        middle,
-        text,
-        color=svg.THEME["muted" if muted else "ink"],
-        fontsize=size,
-        fontweight="bold" if bold else "normal",
-        ha=align,
-        va="center_baseline",
-    )
 
 
 def _draw_patches(
@@ -189,7 +168,7 @@ def _draw_patches(
 ) -> None:
     if not reading.patches:
         text = "excited by none of the images"
-        _write(page, _NUMBER, top + 38, text, muted=True)
+        svg.write(page, _NUMBER, top + 38, text, muted=True)
     for number, patch in enumerate(reading.patches):
         left = _NUMBER + number * (_PATCH + _GAP)
         panel = svg.add_panel(figure, left, top + 10, _PATCH, _PATCH)
@@ -204,7 +183,7 @@ def _draw_patches(
         name = names[patch.image]
         if len(name) > _LONGEST:
             name = name[: _LONGEST - 1] + "…"
-        _write(
+        svg.write(
             page,
             left + _PATCH / 2,
             top + _PATCH + 19,
@@ -235,7 +214,7 @@ def _write_classes(
 ) -> None:
     for number, (name, points, nats) in enumerate(classes):
         middle = top + 20 + _LINE * number
-        _write(page, left, middle, name, size=11)
+        svg.write(page, left, middle, name, size=11)
         for right, value, digits in (
             (_POINTS, 100 * points, 1),
             (_NATS, nats, 2),
@@ -243,4 +222,4 @@ def _write_classes(
             text = f"{value:.{digits}f}"
             # A loss of nothing is no loss of less than nothing.
             text = text.removeprefix("-") if float(text) == 0 else text
-            _write(page, left + right, middle, text, size=11, align="right")
+            svg.write(page, left + right, middle, text, size=11, align="right")

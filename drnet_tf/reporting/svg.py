@@ -139,6 +139,39 @@ def add_panel(
     )
 
 
+def write(
+    page: Axes,
+    left: float,
+    middle: float,
+    text: str,
+    *,
+    bold: bool = False,
+    muted: bool = False,
+    size: float = 12,
+    align: str = "left",
+) -> None:
+    """Writes a line of text.
+
+    Args:
+      page: axes in the figure's own points, of `add_panel`.
+      left, middle: where it starts (or ends, by `align`), and its height.
+      text: the line.
+      bold, muted: its weight and colour.
+      size: of the letters in points.
+      align: "left", "center" or "right".
+    """
+    page.text(
+        left,
+        middle,
+        text,
+        color=THEME["muted" if muted else "ink"],
+        fontsize=size,
+        fontweight="bold" if bold else "normal",
+        ha=align,
+        va="center_baseline",
+    )
+
+
 def to_svg(figure: Figure) -> str:
     """Writes a figure as an SVG document, cut to what was drawn.
 
