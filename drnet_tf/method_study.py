@@ -40,48 +40,47 @@ class MethodStudy:
     ) -> None:
         self._model, self._importances = model, importances
         self._budgets, self._costs = tuple(budgets), CostModel(model)
+        self._masked = MaskedNetwork(model)
 
-    def choose_rules(
+    def rules(
         self,
+        method: str,
         train: LabeledImages,
         subtasks: Sequence[tuple[str, ...]],
         rules: Sequence[str],
-    ) -> dict[str, dict[str, float]]:
-        """How well each rule combines the classes of each method.
+    ) -> dict[str, float]:
+        """How well each rule combines the classes of a method.
 
         Args:
+          method: one of the names.
           train: training images, as the network expects them.
           subtasks: over which means are taken.
           rules: of `rules.subtask_scores`.
 
         Returns:
-          By method and rule: the mean accuracy of hard masks under the masked
-          softmax, over sub-tasks and budgets; the best rule first.
+          By rule: the mean accuracy of hard masks under the masked softmax,
+          over sub-tasks and budgets; the best rule first.
         """
-        network = MaskedNetwork(self._model)
-        found = {}
-        for name, importance in self._importances.items():
-            means = {
-                rule: float(
-                    np.mean(
-                        [
-                            accuracy
-                            for classes in subtasks
-                            for accuracy in self._masked_accuracies(
-                                network, train, importance, classes, rule
-                            )
-                        ]
-                    )
+        importance = self._importances[method]
+        means = {
+            rule: float(
+                np.mean(
+                    [
+                        accuracy
+                        for classes in subtasks
+                        for accuracy in self._masked_accuracies(
+                            train, importance, classes, rule
+                        )
+                    ]
                 )
-                for rule in rules
-            }
-            best = sorted(rules, key=lambda rule: means[rule], reverse=True)
-            found[name] = {rule: means[rule] for rule in best}
-        return found
+            )
+            for rule in rules
+        }
+        best = sorted(rules, key=lambda rule: means[rule], reverse=True)
+        return {rule: means[rule] for rule in best}
 
     def _masked_accuracies(
         self,
-        network: MaskedNetwork,
         data: LabeledImages,
         importance: ChannelImportance,
         classes: tuple[str, ...],
@@ -90,7 +89,7 @@ class MethodStudy:
         rows = importance.class_rows(classes)
         own = np.isin(data.labels, rows)
         for mask in self._masks(importance, classes, rule):
-            outputs = network(data.images[own], mask)
+            outputs = self._masked(data.images[own], mask)
             yield subtask_accuracy(outputs, data.labels[own], rows)
 
     def row(

@@ -1,10 +1,11 @@
 """Joins components of trained networks, and measures what joining costs.
 
 Reads: `.keras` classifiers (`--models`) with the preprocessing of each
-(`--preprocessings`), which classes are taken of each (`--classes`, once for
-each network) and, for components that are smaller than their networks, CIVs
-(`--civs`, by build_civ.py) and `--max_macs`; images (`--data`): training images
-for repair, scaling and fine-tuning, test images for the final figures.
+(`--preprocessings`, once for each network), which classes are taken of each
+(`--classes`, likewise) and, for components that are smaller than their
+networks, CIVs (`--civs`, by build_civ.py) and `--max_macs`; images (`--data`):
+training images for repair, scaling and fine-tuning, test images for the final
+figures.
 Writes: `--output`, the joined `.keras` network, which expects raw pixels, and
 beside it `<name>.json`: accuracies on the test images of all classes, of each
 whole network, of each component among its own classes, and of the joined
@@ -14,7 +15,7 @@ Reproduces the assembling of CNN LEGO (its tables fine-tune for one or ten
 epochs). Example:
   python recipes/assemble_networks.py --data=cifar10 \
     --models=resnet20.keras,resnet56.keras \
-    --preprocessings=imagenet_torch,imagenet_torch \
+    --preprocessings=imagenet_torch --preprocessings=imagenet_torch \
     --classes=airplane,automobile,bird,cat,deer \
     --classes=dog,frog,horse,ship,truck --output=joined.keras
 

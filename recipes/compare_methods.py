@@ -8,7 +8,8 @@ Writes: `--output`, a JSON with settings, seconds to dissect, a row for each
 sub-task, means, differences on the same sub-tasks and who wins where; beside it
 `<name>.md`, the tables, `<name>.html`, tables and curves, and `<name>.svg`, the
 curves of the hard masks. `<name>.dissected/` keeps the importances, and
-`<output>.work` the rows of a run that was stopped, which goes on there.
+`<output>.work` the rules and rows of a run that was stopped, which goes on
+there.
 
 Every method keeps its best channels over all sites, as many as the MACs allow;
 the networks are tried hard, with norms estimated anew and repaired by least
@@ -22,6 +23,7 @@ VGG16: dissecting takes half an hour on 2 cores, each sub-task some 3 minutes.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -64,7 +66,7 @@ _RULES = flags.DEFINE_list(
     "rules", ["mean", "union"], "Chosen from, on training images."
 )
 _RULE_SUBTASKS = flags.DEFINE_integer(
-    "rule_subtasks", 9, "On how many sub-tasks rules are chosen.", 1
+    "rule_subtasks", 9, "On how many pairs rules are chosen, at least.", 1
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
@@ -92,8 +94,10 @@ def main() -> None:
         for classes in all_subtasks(names, size)[:: _STEP.value]
     ]
     study = MethodStudy(model, importances, [float(x) for x in _BUDGETS.value])
-    rules = _rules(model, study, subtasks, names)
-    kept = KeptRows(output, _settings() | {"rules": rules})
+    # Of which sub-tasks rows are measured does not change a row.
+    plan = {k: v for k, v in _settings().items() if k not in ("sizes", "every")}
+    kept = KeptRows(output, plan)
+    rules = _rules(model, study, kept, names)
     rows = kept.rows(subtasks, lambda: _row(model, study, rules, names))
     results = {
         "settings": _settings(),
@@ -231,13 +235,22 @@ def _dissect_once(
 def _rules(
     model: keras.Model,
     study: MethodStudy,
-    subtasks: list[tuple[str, ...]],
+    kept: KeptRows,
     names: tuple[str, ...],
 ) -> dict[str, dict[str, float]]:
     """By method its rules and their accuracies, the best first."""
-    step = max(1, len(subtasks) // _RULE_SUBTASKS.value)
+    from drnet_tf.survey import all_subtasks
+
+    pairs = all_subtasks(names, 2)
+    pairs = pairs[:: max(1, len(pairs) // _RULE_SUBTASKS.value)]
     train = data_flags.load(model, "train", _IMAGES.value, _SEED.value, names)
-    return study.choose_rules(train, subtasks[::step], _RULES.value)
+    return {
+        method: kept.part(
+            f"rules of {method}",
+            functools.partial(study.rules, method, train, pairs, _RULES.value),
+        )
+        for method in _methods()
+    }
 
 
 def _row(
