@@ -90,7 +90,7 @@ def test_a_stopped_run_goes_on_with_its_rules_and_with_more_subtasks(
         assert recipe(chosen, "--every=2").code == 0
     assert kept_file.exists()
     with monkeypatch.context() as patch:
-        patch.setattr(MethodStudy, "rules", None)
+        patch.setattr(MethodStudy, "rules", pytest.fail)
         again = recipe(chosen)
     assert "3 sub-tasks, 1 to do" in again.out
     found = json.loads((tmp_path / "out.json").read_text("utf-8"))
