@@ -9,7 +9,8 @@ sub-task, means, differences on the same sub-tasks and who wins where; beside it
 `<name>.md`, the tables, `<name>.html`, tables and curves, and `<name>.svg`, the
 curves of the hard masks. `<name>.dissected/` keeps the importances, and
 `<output>.work` the rules and rows of a run that was stopped, which goes on
-there.
+there. Rows that `--output` has of a run with the same settings (but `--sizes`
+and `--every`) are taken from there.
 
 Every method keeps its best channels over all sites, as many as the MACs allow;
 the networks are tried hard, with norms estimated anew and repaired by least
@@ -26,14 +27,14 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import data_flags
 import running
 from absl import flags
-from kept_rows import KeptRows
+from kept_rows import KeptRows, part_line
 
 if TYPE_CHECKING:
     import keras
@@ -96,7 +97,7 @@ def main() -> None:
     study = MethodStudy(model, importances, [float(x) for x in _BUDGETS.value])
     # Of which sub-tasks rows are measured does not change a row.
     plan = {k: v for k, v in _settings().items() if k not in ("sizes", "every")}
-    kept = KeptRows(output, plan)
+    kept = KeptRows(output, plan, _lines)
     rules = _rules(model, study, kept, names)
     rows = kept.rows(subtasks, lambda: _row(model, study, rules, names))
     results = {
@@ -139,6 +140,12 @@ def _write(
     print(tables)
 
 
+def _lines(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is kept, out of what was written."""
+    rules = [part_line(*item) for item in results["rules"].items()]
+    return [*rules, *results["rows"]]
+
+
 def _settings() -> dict[str, Any]:
     return data_flags.portable_settings(_FLAGS, ("model", "output"))
 
@@ -148,16 +155,14 @@ def _methods() -> dict[str, tuple[Any, int]]:
     import drnet_tf as drnet
 
     many = _IMAGES.value
+    accuracy_reduction = drnet.AccuracyReduction(greedy=False)
     known = {
         "cdrp": (drnet.CDRP(), many),
         "frat": (drnet.FRAT(), many),
         "relevance": (drnet.Relevance(), many),
         "relevance_soft": (drnet.Relevance(mode="soft"), many),
         "class_masks": (drnet.ClassMasks(), many),
-        "accuracy_reduction": (
-            drnet.AccuracyReduction(greedy=False),
-            _FEW.value,
-        ),
+        "accuracy_reduction": (accuracy_reduction, _FEW.value),
         "taylor": (drnet.Taylor(), many),
         "mean_activation": (drnet.MeanActivation(), many),
         "batch_norm_scale": (drnet.BatchNormScale(), many),
@@ -246,7 +251,7 @@ def _rules(
     train = data_flags.load(model, "train", _IMAGES.value, _SEED.value, names)
     return {
         method: kept.part(
-            f"rules of {method}",
+            method,
             functools.partial(study.rules, method, train, pairs, _RULES.value),
         )
         for method in _methods()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,28 @@ class KeptRows:
       output: what the run writes in the end; the rows stand beside it, in
         `<output>.work`.
       settings: of the run; rows of others are not mixed in.
+      written: rows, and parts as `part_line` gives them, out of what such a run
+        has written: where `output` is of the same "settings", a run of more
+        sub-tasks takes them. None: every run starts anew.
 
     Raises:
       ValueError: the file holds a run with other settings.
     """
 
-    def __init__(self, output: str | Path, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        output: str | Path,
+        settings: Mapping[str, Any],
+        written: Callable[[Mapping[str, Any]], Iterable[Row]] | None = None,
+    ) -> None:
         self._path = Path(f"{output}.work")
         plan = json.dumps(settings)
         self._done: dict[tuple[str, ...], Row] = {}
         self._parts: dict[str, Any] = {}
+        if written is not None:
+            earlier = _results_of_same(Path(output), json.loads(plan))
+            for row in written(earlier) if earlier else ():
+                self._take(row)
         if not self._path.exists():
             self._path.write_text(f"{plan}\n", "utf-8")
             return
@@ -38,13 +50,15 @@ class KeptRows:
             )
         for line in lines:
             try:
-                row = json.loads(line)
+                self._take(json.loads(line))
             except json.JSONDecodeError:
                 continue  # the run was stopped while it wrote
-            if "part" in row:
-                self._parts[row["part"]] = row["value"]
-            else:
-                self._done[tuple(row["classes"])] = row
+
+    def _take(self, row: Row) -> None:
+        if "part" in row:
+            self._parts[row["part"]] = row["value"]
+        else:
+            self._done[tuple(row["classes"])] = row
 
     def part(self, name: str, make: Callable[[], Any]) -> Any:
         """Something that all rows share; made if it is missing.
@@ -54,7 +68,7 @@ class KeptRows:
           make: gives what JSON can hold.
         """
         if name not in self._parts:
-            line = self._write({"part": name, "value": make()})
+            line = self._write(part_line(name, make()))
             # As a run that goes on has it: tuples have become lists.
             self._parts[name] = json.loads(line)["value"]
         return self._parts[name]
@@ -101,3 +115,23 @@ class KeptRows:
     def remove(self) -> None:
         """Removes the file, when all is written."""
         self._path.unlink(missing_ok=True)
+
+
+def part_line(name: str, value: Any) -> Row:
+    """A part as the file holds it."""
+    return {"part": name, "value": value}
+
+
+def _results_of_same(
+    output: Path, settings: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """What a run with these settings, and maybe others, has written."""
+    if not output.exists():
+        return None
+    try:
+        results = json.loads(output.read_text("utf-8"))
+        own = results["settings"]
+        same = all(own[key] == value for key, value in settings.items())
+    except (ValueError, TypeError, KeyError):
+        return None  # something else, which will be overwritten
+    return results if same else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +159,14 @@ def write(
     page = f"# {output.stem}\n\n{shown}\n"
     write_text(output.with_suffix(".md"), page)
     return shown
+
+
+def parts_of(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parts that `write` made results of."""
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in results["rows"]:
+        found.setdefault(tuple(row["classes"]), []).append(row)
+    return [{"classes": list(x), "rows": rows} for x, rows in found.items()]
 
 
 def _table(means: list[dict[str, Any]]) -> str:

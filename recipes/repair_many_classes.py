@@ -8,7 +8,8 @@ Writes: `--output`, a JSON with one row for each pair and triple (`--sizes`),
 budget of MACs, selection and head: the sub-task's outputs under the masked
 softmax, or all of them, where top-1 counts; beside it `<name>.md`, means and
 promotions (DRNet's Table 6). Prints them, too. `<output>.work` holds the rows
-of a run that was stopped, which goes on there.
+of a run that was stopped, which goes on there; sub-tasks that `--output` has of
+a run with the same settings (but `--sizes`, `--every`) are taken from there.
 
 Example:
   python recipes/repair_many_classes.py --model=mobilenet.keras \
@@ -69,7 +70,7 @@ def main() -> None:
         for classes in all_subtasks(names, size)[:: _STEP.value]
     ]
     plan = {k: v for k, v in settings.items() if k not in ("sizes", "every")}
-    kept = KeptRows(output, plan)
+    kept = KeptRows(output, plan, many_classes.parts_of)
 
     def study() -> Callable[[tuple[str, ...]], dict[str, Any]]:
         test = data_flags.load(model, "test", _TEST.value, _SEED.value, names)

@@ -6,7 +6,8 @@ without labels, test images for the final figures; nothing is chosen on those.
 Writes: `--output`, a JSON with settings, a row for each sub-task and the means;
 beside it `<name>.md`, the means as a table, and `<name>.svg`, the drop of
 accuracy against the parameters that are left. `<output>.work` holds the rows of
-a run that was stopped, which goes on there; it is removed in the end.
+a run that was stopped, which goes on there. Rows that `--output` has of a run
+with the same settings (but `--sizes` and `--every`) are taken from there.
 
 Every mask is compared with random, magnitude and activation masks of the same
 width at every site (`--compare`), hard and repaired. Example:
@@ -79,7 +80,7 @@ def main() -> None:
         ]
     ]
     plan = {k: v for k, v in settings.items() if k not in ("sizes", "every")}
-    kept = KeptRows(output, plan)
+    kept = KeptRows(output, plan, lambda results: results["rows"])
     rows = kept.rows(subtasks, lambda: _study(importance).row)
     means = summarise(rows)
     write_json(paths[0], {"settings": settings, "means": means, "rows": rows})

@@ -76,27 +76,21 @@ def test_what_was_dissected_is_not_dissected_again(recipe):
     assert "images of each class" not in again.out
 
 
-def test_a_stopped_run_goes_on_with_its_rules_and_with_more_subtasks(
+def test_a_run_of_more_subtasks_takes_the_rules_and_rows_that_are_written(
     recipe, tmp_path, monkeypatch
 ):
     from drnet_tf.method_study import MethodStudy
 
-    chosen = "--methods=cdrp,random"
-    whole, kept_file = recipe(chosen), tmp_path / "out.json.work"
-    expected = json.loads((tmp_path / "out.json").read_text("utf-8"))
-    assert whole.code == 0, whole.err
-    with monkeypatch.context() as patch:
-        patch.setattr("kept_rows.KeptRows.remove", lambda self: None)
-        assert recipe(chosen, "--every=2").code == 0
-    assert kept_file.exists()
-    with monkeypatch.context() as patch:
-        patch.setattr(MethodStudy, "rules", pytest.fail)
-        again = recipe(chosen)
-    assert "3 sub-tasks, 1 to do" in again.out
-    found = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    chosen, output = "--methods=cdrp,random", tmp_path / "out.json"
+    assert recipe(chosen).code == 0
+    expected = json.loads(output.read_text("utf-8"))
+    output.unlink()
+    assert recipe(chosen, "--every=2").code == 0
+    monkeypatch.setattr(MethodStudy, "rules", pytest.fail)
+    assert "3 sub-tasks, 1 to do" in recipe(chosen).out
+    found = json.loads(output.read_text("utf-8"))
     assert found["rules"] == expected["rules"]
     assert found["means"] == expected["means"]
-    assert not kept_file.exists()
 
 
 def test_unknown_methods_and_a_missing_reference_are_refused(recipe):

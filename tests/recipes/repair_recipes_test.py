@@ -90,6 +90,23 @@ def test_tables_go_on_where_they_were_stopped(recipe, tmp_path, monkeypatch):
     assert written == expected
 
 
+def test_a_run_of_more_subtasks_takes_the_rows_that_are_written(
+    recipe, tmp_path
+):
+    output = tmp_path / "out.json"
+    some = recipe(*TABLES, "--every=2")
+    assert "2 sub-tasks, 2 to do" in some.out
+    rows = json.loads(output.read_text("utf-8"))["rows"]
+    all_of_them = recipe(*TABLES)
+    assert "3 sub-tasks, 1 to do" in all_of_them.out
+    written = json.loads(output.read_text("utf-8"))["rows"]
+    assert [written[0], written[2]] == rows
+    other = recipe(*TABLES, "--seed=5")
+    assert "3 sub-tasks, 3 to do" in other.out
+    output.write_text("[]")
+    assert "3 sub-tasks, 3 to do" in recipe(*TABLES).out
+
+
 def test_a_run_with_other_settings_is_not_mixed_in(recipe, tmp_path):
     (tmp_path / "out.json.work").write_text("{}\n")
     assert "holds a run with other settings" in recipe(*TABLES).error
@@ -122,8 +139,10 @@ def test_few_of_many_classes_with_both_heads(recipe, folder, tmp_path):
         "--train_images=6",
         "--test_images=3",
     )
+    assert recipe(*arguments, "--sizes=2").code == 0
     done = recipe(*arguments)
     assert done.code == 0, done.err
+    assert "4 sub-tasks, 1 to do" in done.out
     written = json.loads((tmp_path / "out.json").read_text("utf-8"))
     heads = {(x["classes"], x["head"]) for x in written["means"]}
     assert heads == {(2, "own"), (2, "all"), (3, "own"), (3, "all")}
