@@ -7,10 +7,10 @@ the final figures only.
 Writes: `--output`, a JSON with settings, seconds to dissect, a row for each
 sub-task, means, differences on the same sub-tasks and who wins where; beside it
 `<name>.md`, the tables, `<name>.html`, tables and curves, and `<name>.svg`, the
-curves of the hard masks. `<name>.dissected/` keeps the importances, and
+curves of the hard masks. `<name>.dissected/` keeps the importances,
 `<output>.work` the rules and rows of a run that was stopped, which goes on
-there. Rows that `--output` has of a run with the same settings (but `--sizes`
-and `--every`) are taken from there.
+there. Rows that `--output` has of the same settings (but `--sizes` and
+`--every`) are kept.
 
 Every method keeps its best channels over all sites, as many as the MACs allow;
 the networks are tried hard, with norms estimated anew and repaired by least
@@ -18,7 +18,7 @@ squares. Example:
   python recipes/compare_methods.py --model=vgg16.keras --data=cifar10 \
     --preprocessing=cifar10 --output=methods.json
 
-VGG16: dissecting takes half an hour on 2 cores, each sub-task some 3 minutes.
+VGG16: dissecting takes half an hour on 2 cores, each pair some 5 minutes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 import data_flags
 import running
+import subtask_flags
 from absl import flags
 from kept_rows import KeptRows, part_line
 
@@ -53,8 +54,6 @@ _COUPLING = flags.DEFINE_enum(
 _BUDGETS = flags.DEFINE_list(
     "budgets", ["0.7", "0.5", "0.35", "0.25", "0.15"], "Shares of the MACs."
 )
-_SIZES = flags.DEFINE_list("sizes", ["2"], "Classes of a sub-task.")
-_STEP = flags.DEFINE_integer("every", 1, "Takes each n-th sub-task only.", 1)
 _IMAGES = flags.DEFINE_integer(
     "images_per_class", 100, "Training images of each class to dissect."
 )
@@ -71,8 +70,8 @@ _RULE_SUBTASKS = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
-    _MODEL, _OUTPUT, _METHODS, _COUPLING, _BUDGETS, _SIZES, _STEP, _IMAGES,
-    _FEW, _REPAIR, _TEST, _RULES, _RULE_SUBTASKS, _SEED,
+    _MODEL, _OUTPUT, _METHODS, _COUPLING, *subtask_flags.FLAGS, _BUDGETS,
+    _IMAGES, _FEW, _REPAIR, _TEST, _RULES, _RULE_SUBTASKS, _SEED,
 )  # fmt: skip
 
 
@@ -81,7 +80,6 @@ def main() -> None:
 
     from drnet_tf.artifacts import check_writable
     from drnet_tf.method_study import MethodStudy
-    from drnet_tf.survey import all_subtasks
 
     output = Path(_OUTPUT.value)
     for suffix in (".json", ".md", ".html", ".svg"):
@@ -89,14 +87,9 @@ def main() -> None:
     model = keras.models.load_model(_MODEL.value, compile=False)
     importances, dissection = _dissected(model)
     names = next(iter(importances.values())).class_names
-    subtasks = [
-        classes
-        for size in map(int, _SIZES.value)
-        for classes in all_subtasks(names, size)[:: _STEP.value]
-    ]
+    subtasks = subtask_flags.subtasks(names)
     study = MethodStudy(model, importances, [float(x) for x in _BUDGETS.value])
-    # Of which sub-tasks rows are measured does not change a row.
-    plan = {k: v for k, v in _settings().items() if k not in ("sizes", "every")}
+    plan = subtask_flags.without(_settings())
     kept = KeptRows(output, plan, _lines)
     rules = _rules(model, study, kept, names)
     rows = kept.rows(subtasks, lambda: _row(model, study, rules, names))
@@ -123,8 +116,8 @@ def _write(
     )
     from drnet_tf.subtask_trials import summarise
 
-    smallest = min(len(row["classes"]) for row in rows)
-    own = [row for row in rows if len(row["classes"]) == smallest]
+    size = min(len(row["classes"]) for row in rows)
+    own = [row for row in rows if len(row["classes"]) == size]
     results = results | {
         "winners": winners(own),
         "means": summarise(rows),
@@ -214,8 +207,8 @@ def _dissect_once(
     from drnet_tf.dissection.dissect import dissect
 
     figures = path.with_suffix(".json")
-    wanted = {"method": dataclasses.asdict(method), "images_per_class": images}
-    wanted = json.loads(json.dumps(wanted))
+    settings = json.loads(json.dumps(dataclasses.asdict(method)))
+    wanted = {"method": settings, "images_per_class": images}
     found = json.loads(figures.read_text("utf-8")) if figures.exists() else {}
     if wanted.items() <= found.items():
         return found

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import data_flags
 import running
+import subtask_flags
 from absl import flags
 from kept_rows import KeptRows
 
@@ -37,15 +38,13 @@ _ROWS = flags.DEFINE_string("rows", None, "JSON: name to row.", required=True)
 _CIV = flags.DEFINE_string("civ", None, "CIVs of the classes.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON to write.", required=True)
 _BUDGETS = flags.DEFINE_list("budgets", ["0.7", "0.5", "0.35"], "Of MACs.")
-_SIZES = flags.DEFINE_list("sizes", ["2"], "Classes of a sub-task.")
-_STEP = flags.DEFINE_integer("every", 1, "Takes each n-th sub-task only.", 1)
 _TRAIN = flags.DEFINE_integer("train_images", 100, "Of each class.")
 _TEST = flags.DEFINE_integer("test_images", 50, "Of each class.")
 _RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
-    _MODEL, _ROWS, _CIV, _OUTPUT, _BUDGETS, _SIZES, _STEP, _TRAIN, _TEST, _RULE,
-    _SEED,
+    _MODEL, _ROWS, _CIV, _OUTPUT, *subtask_flags.FLAGS, _BUDGETS, _TRAIN, _TEST,
+    _RULE, _SEED,
 )  # fmt: skip
 
 
@@ -54,7 +53,6 @@ def main() -> None:
     import many_classes
 
     from drnet_tf.artifacts import check_writable
-    from drnet_tf.survey import all_subtasks
 
     output = Path(_OUTPUT.value)
     for path in (output, output.with_suffix(".md"), Path(_CIV.value)):
@@ -64,12 +62,8 @@ def main() -> None:
     names = train.class_names
     files = ("model", "rows", "civ", "output", "data")
     settings = data_flags.portable_settings(_FLAGS, files)
-    subtasks = [
-        classes
-        for size in map(int, _SIZES.value)
-        for classes in all_subtasks(names, size)[:: _STEP.value]
-    ]
-    plan = {k: v for k, v in settings.items() if k not in ("sizes", "every")}
+    subtasks = subtask_flags.subtasks(names)
+    plan = subtask_flags.without(settings)
     kept = KeptRows(output, plan, many_classes.parts_of)
 
     def study() -> Callable[[tuple[str, ...]], dict[str, Any]]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import data_flags
 import running
+import subtask_flags
 from absl import flags
 from kept_rows import KeptRows
 
@@ -39,8 +40,6 @@ _BUDGETS = flags.DEFINE_list(
     ["0.35", "0.22", "0.15", "0.09", "0.05", "0.03"],
     "Shares of the parameters.",
 )
-_SIZES = flags.DEFINE_list("sizes", ["2", "3"], "Classes of a sub-task.")
-_STEP = flags.DEFINE_integer("every", 1, "Takes each n-th sub-task only.", 1)
 _COMPARE = flags.DEFINE_bool("compare", True, "Other selections, too.")
 _BY_LAYERS = flags.DEFINE_bool("by_layers", True, "Widths by layer, too.")
 _DISTIL = flags.DEFINE_bool("distil", False, "One epoch of distillation, too.")
@@ -52,9 +51,10 @@ _TRAIN = flags.DEFINE_integer(
 _RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
-    _MODEL, _CIV, _OUTPUT, _BUDGETS, _SIZES, _STEP, _COMPARE,
+    _MODEL, _CIV, _OUTPUT, *subtask_flags.FLAGS, _BUDGETS, _COMPARE,
     _BY_LAYERS, _DISTIL, _TEST, _REPAIR, _TRAIN, _RULE, _SEED,
 )  # fmt: skip
+flags.FLAGS.set_default("sizes", ["2", "3"])
 
 
 def main() -> None:
@@ -62,7 +62,6 @@ def main() -> None:
     from drnet_tf.importance import ChannelImportance
     from drnet_tf.reporting.repair_report import repair_curves, repair_table
     from drnet_tf.subtask_trials import summarise
-    from drnet_tf.survey import all_subtasks
 
     output = Path(_OUTPUT.value)
     paths = [output.with_suffix(x) for x in (".json", ".md", ".svg")]
@@ -72,14 +71,8 @@ def main() -> None:
     files = ("model", "civ", "output")
     settings = data_flags.portable_settings(_FLAGS, files)
     settings["fingerprint"] = importance.fingerprint
-    subtasks = [
-        classes
-        for size in map(int, _SIZES.value)
-        for classes in all_subtasks(importance.class_names, size)[
-            :: _STEP.value
-        ]
-    ]
-    plan = {k: v for k, v in settings.items() if k not in ("sizes", "every")}
+    subtasks = subtask_flags.subtasks(importance.class_names)
+    plan = subtask_flags.without(settings)
     kept = KeptRows(output, plan, lambda results: results["rows"])
     rows = kept.rows(subtasks, lambda: _study(importance).row)
     means = summarise(rows)
