@@ -17,6 +17,9 @@ from drnet_tf.graph import Call, Graph, TensorRef
 class ArrayStore:
     """Arrays by key, in memory up to a limit, beyond it in files.
 
+    What is held in memory may be a tensor of the backend, which a layer reads
+    as it is; it becomes an array for those who ask for one.
+
     Args:
       max_bytes: held in memory.
 
@@ -25,7 +28,7 @@ class ArrayStore:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._held: dict[Any, np.ndarray] = {}
+        self._held: dict[Any, Any] = {}
         self._filed: dict[Any, Path] = {}
         self._bytes = 0
         self._count = 0
@@ -37,40 +40,43 @@ class ArrayStore:
     def __exit__(self, *_: Any) -> None:
         self._folder.cleanup()
 
-    def __setitem__(self, key: Any, array: np.ndarray) -> None:
-        if self._bytes + array.nbytes <= self._max_bytes:
-            self._held[key] = array
-            self._bytes += array.nbytes
+    def __setitem__(self, key: Any, values: Any) -> None:
+        size = _bytes_of(values)
+        if self._bytes + size <= self._max_bytes:
+            self._held[key] = values
+            self._bytes += size
             return
         self._count += 1
         path = Path(self._folder.name) / f"{self._count}.npy"
-        np.save(path, array)
+        np.save(path, as_array(values))
         self._filed[key] = path
 
     def __getitem__(self, key: Any) -> np.ndarray:
+        return as_array(self.values(key))
+
+    def values(self, key: Any) -> Any:
+        """An array or a tensor, without a copy of it."""
         return (
             self._held[key] if key in self._held else np.load(self._filed[key])
         )
 
-    def pop(self, key: Any) -> np.ndarray:
-        """Gives an array and lets it go."""
-        array = self[key]
+    def remove(self, key: Any) -> None:
+        """Lets an array go."""
         if key in self._held:
-            self._bytes -= self._held.pop(key).nbytes
+            self._bytes -= _bytes_of(self._held.pop(key))
         else:
             self._filed.pop(key).unlink()
-        return array
 
 
-def run_call(call: Call, values: dict[int, Any]) -> list[np.ndarray]:
-    """Runs one call on arrays, at inference.
+def run_call(call: Call, values: dict[int, Any]) -> list[Any]:
+    """Runs one call at inference.
 
     Args:
       call: of the graph.
-      values: arrays by number of tensor, of all that it reads.
+      values: arrays or tensors by number of tensor, of all that it reads.
 
     Returns:
-      One array for each of `call.outputs`.
+      One tensor of the backend for each of `call.outputs`.
     """
     args, kwargs = keras.tree.map_structure(
         lambda x: (
@@ -80,15 +86,14 @@ def run_call(call: Call, values: dict[int, Any]) -> list[np.ndarray]:
         ),
         (call.args, call.kwargs),
     )
-    outputs = keras.tree.flatten(call.operation(*args, **kwargs))
-    return [_as_array(x) for x in outputs]
+    return keras.tree.flatten(call.operation(*args, **kwargs))
 
 
 def run_image_by_image(
     graph: Graph,
     images: Sequence[np.ndarray],
     batches: Sequence[slice],
-    visit: Callable[[int, Call, dict[int, np.ndarray]], None],
+    visit: Callable[[int, Call, dict[int, Any]], None],
 ) -> Iterator[int]:
     """Runs a whole network on one batch after another.
 
@@ -97,14 +102,15 @@ def run_image_by_image(
       images: one array for each of `graph.inputs`.
       batches: of the images.
       visit: is given the number of the batch, a call that has run, and all
-        tensors that are still there, its inputs and outputs included.
+        tensors that are still there, its inputs and outputs included; see
+        `as_array`.
 
     Yields:
       The number of every batch that is done.
     """
     last = last_reads(graph)
     for number, batch in enumerate(batches):
-        values: dict[int, np.ndarray] = {
+        values: dict[int, Any] = {
             tensor: array[batch]
             for tensor, array in zip(graph.inputs, images, strict=True)
         }
@@ -144,12 +150,12 @@ def run_layer_by_layer(
     for place, call in enumerate(graph.calls):
         reach(call)
         for number in range(len(batches)):
-            values = {x: store[x, number] for x in set(call.inputs)}
+            values = {x: store.values((x, number)) for x in set(call.inputs)}
             outputs = run_call(call, values)
-            for tensor, array in zip(call.outputs, outputs, strict=True):
-                store[tensor, number] = array
+            for tensor, output in zip(call.outputs, outputs, strict=True):
+                store[tensor, number] = output
             for tensor in last[call.name]:
-                store.pop((tensor, number))
+                store.remove((tensor, number))
         yield place
 
 
@@ -184,7 +190,16 @@ def batch_size_for(graph: Graph, max_bytes: int = 1 << 26) -> int:
     return int(np.clip(max_bytes // largest, 1, 128))
 
 
-def _as_array(tensor: Any) -> np.ndarray:
-    array = keras.ops.convert_to_numpy(tensor)
+def as_array(values: Any) -> np.ndarray:
+    """An array of a tensor of the backend, or of an array itself."""
+    if isinstance(values, np.ndarray):
+        return values
+    array = keras.ops.convert_to_numpy(values)
     # NumPy's files do not know bfloat16.
     return array.astype("float32") if array.dtype.kind == "V" else array
+
+
+def _bytes_of(values: Any) -> int:
+    """In memory; what has less than 4 bytes a number counts as 4."""
+    number = keras.backend.standardize_dtype(values.dtype)
+    return (8 if number.endswith("64") else 4) * int(np.prod(values.shape))

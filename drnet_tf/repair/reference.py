@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from drnet_tf.graph import Call, Graph
-from drnet_tf.repair.activations import ArrayStore, run_image_by_image
+from drnet_tf.repair.activations import (
+    ArrayStore,
+    as_array,
+    run_image_by_image,
+)
 from drnet_tf.repair.linear_layers import linear_layer
 from drnet_tf.repair.norms import ChannelMoments
 from drnet_tf.repair.patches import draw_places, gather
@@ -120,37 +125,34 @@ class Reference:
         mean, variance = self._norms[tensor].result()
         return mean[channels], variance[channels]
 
-    def _visit(
-        self, number: int, call: Call, values: dict[int, np.ndarray]
-    ) -> None:
+    def _visit(self, number: int, call: Call, values: dict[int, Any]) -> None:
         if call.name in self._outputs:
             self._keep_outputs(number, call, values)
         for tensor in call.outputs:
             if tensor in self._sums:
                 layer = self._layers[tensor]
-                found = layer.channels_last(values[tensor])
+                found = layer.channels_last(as_array(values[tensor]))
                 places = self._images.places(found.shape[1:-1], number)
                 rows = gather(found, places).reshape(-1, found.shape[-1])
                 self._store["sums", tensor, number] = rows[
                     :, self._sums[tensor]
                 ]
             if tensor in self._norms:
-                self._norms[tensor].add(values[tensor])
+                self._norms[tensor].add(as_array(values[tensor]))
 
     def _keep_outputs(
-        self, number: int, call: Call, values: dict[int, np.ndarray]
+        self, number: int, call: Call, values: dict[int, Any]
     ) -> None:
         layer = linear_layer(call.operation)
-        outputs = layer.channels_last(values[call.outputs[0]])
+        outputs = layer.channels_last(as_array(values[call.outputs[0]]))
         channels, shape = self._outputs[call.name], outputs.shape[1:-1]
         places = self._images.places(shape, number)
         if layer.is_linear_to_the_end:
             y = gather(outputs, places).reshape(-1, outputs.shape[-1])
             self._store["outputs", call.name, number] = y[:, channels]
             return
-        x = layer.samples(
-            layer.channels_last(values[call.inputs[0]]), places, shape
-        )
+        inputs = layer.channels_last(as_array(values[call.inputs[0]]))
+        x = layer.samples(inputs, places, shape)
         kernel, bias = layer.kernel(), layer.bias()
         if len(kernel) == 1:  # only what is kept has to be computed
             kernel = kernel[..., channels]
