@@ -9,7 +9,8 @@ figures.
 Writes: `--output`, the joined `.keras` network, which expects raw pixels, and
 beside it `<name>.json`: accuracies on the test images of all classes, of each
 whole network, of each component among its own classes, and of the joined
-network as it is, scaled, and fine-tuned with labels; parameters and MACs.
+network as it is, scaled, and fine-tuned with labels; parameters and MACs; and
+`<name>.md`, their table.
 
 Reproduces the assembling of CNN LEGO (its tables fine-tune for one or ten
 epochs). Example:
@@ -83,12 +84,18 @@ _FLAGS = (
 def main() -> None:
     import keras
 
-    from drnet_tf.artifacts import check_writable, write_json, write_together
+    from drnet_tf.artifacts import (
+        check_writable,
+        write_json,
+        write_text,
+        write_together,
+    )
     from drnet_tf.assembly import assemble
+    from drnet_tf.reporting.assembly_report import assembly_table
 
     output = Path(_OUTPUT.value)
-    summary = output.with_suffix(".json")
-    for path in (output, summary):
+    summary, page = output.with_suffix(".json"), output.with_suffix(".md")
+    for path in (output, summary, page):
         check_writable(path)
     _check_flags()
     models = [keras.models.load_model(x, compile=False) for x in _MODELS.value]
@@ -109,8 +116,10 @@ def main() -> None:
     report = _report(models, components, joined, images["test"])
     best = list(joined.values())[-1]
     write_together({output: best.model.save})
+    table = assembly_table(report)
     write_json(summary, report)
-    _print(report)
+    write_text(page, f"# {output.stem}\n\n{table}")
+    print(table)
 
 
 def _check_flags() -> None:
@@ -271,25 +280,6 @@ def _costs(model: keras.Model) -> dict[str, int]:
 
     costs = count_costs(model)
     return {"parameters": costs.parameters, "macs": costs.macs}
-
-
-def _print(report: dict[str, Any]) -> None:
-    for name, own in zip(
-        report["settings"]["models"], report["networks"], strict=True
-    ):
-        print(
-            f"{name}: {own['accuracy']:.2%} of all classes, "
-            f"{own['of_own_classes']:.2%} of its own"
-        )
-    for own in report["components"]:
-        print(f"component {', '.join(own['classes'])}: {own['accuracy']:.2%}")
-    for name, own in report["assembled"].items():
-        print(
-            f"{name}: {own['accuracy']:.2%}; right part "
-            f"{own['right_part']:.2%}, class within its part "
-            f"{own['within_part']:.2%}; {own['parameters']:,} parameters, "
-            f"{own['macs']:,} MACs"
-        )
 
 
 if __name__ == "__main__":

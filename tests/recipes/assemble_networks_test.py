@@ -59,7 +59,14 @@ def test_figures_are_those_of_the_file(recipe, folder, tmp_path):
     labels = np.concatenate([y for _, y in test])
     own = np.array([*others, blue])[outputs.argmax(1)]
     expected = (own == np.array(test.class_names)[labels]).mean()
-    assert report["assembled"]["scaled"]["accuracy"] == pytest.approx(expected)
+    found = report["assembled"]["scaled"]["accuracy"]
+    assert found == pytest.approx(expected)
+    page = (tmp_path / "joined.md").read_text("utf-8")
+    lines = [x.replace(" ", "").split("|") for x in page.splitlines()]
+    (row,) = [x for x in lines if "scaled" in x]
+    best = max(x["accuracy"] for x in report["networks"])
+    assert row[3:5] == [f"{found:.2%}", f"{100 * (found - best):+.2f}"]
+    assert page.count("component of colours.keras") == 2
 
 
 def test_smaller_components_are_cut_and_tuned(recipe, folder, tmp_path):
@@ -77,7 +84,7 @@ def test_smaller_components_are_cut_and_tuned(recipe, folder, tmp_path):
         assert part["macs"] <= 0.75 * report["networks"][0]["macs"]
     tuned = report["assembled"]["fine-tuned"]
     assert tuned["within_part"] >= tuned["accuracy"]
-    assert "fine-tuned:" in done.out
+    assert "fine-tuned" in done.out
 
 
 def test_as_many_of_each_list_as_networks(recipe):
