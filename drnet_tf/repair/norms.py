@@ -17,6 +17,8 @@ import numpy as np
 
 # A channel that hardly varies any more is not blown up beyond this.
 _MAX_FACTOR = 8.0
+# Rows whose sum is taken in the array's own type; it fits into the cache.
+_ROWS = 2048
 
 
 class ChannelMoments:
@@ -40,8 +42,12 @@ class ChannelMoments:
         if self._channels is not None:
             rows = rows[:, self._channels]
         self._count += len(rows)
-        self._sum = self._sum + rows.sum(0, dtype=float)
-        self._squares = self._squares + np.square(rows, dtype=float).sum(0)
+        for start in range(0, len(rows), _ROWS):
+            some = rows[start : start + _ROWS]
+            ones = np.ones(len(some), some.dtype)
+            self._sum = self._sum + (ones @ some).astype(float)
+            squares = ones @ np.square(some)
+            self._squares = self._squares + squares.astype(float)
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, `(C,)` float64 each."""
