@@ -18,6 +18,9 @@ import numpy as np
 
 from drnet_tf.repair.positive import solve_positive
 
+# Of the power of the inputs: rounding of half the digits is far below it.
+_LEAST_SPREAD = 0.02
+
 
 @dataclasses.dataclass
 class Moments:
@@ -53,18 +56,23 @@ class Moments:
         """Adds samples.
 
         Products are summed in the arrays' own type within a call, float64 over
-        the calls: call it with some thousands of samples at a time.
+        the calls: call it with some thousands of samples at a time. Inputs that
+        hardly vary beside their mean are multiplied in float64: what is left
+        of the products without the mean would be their rounding.
 
         Args:
           x: `(G, S, U)`.
           y: `(G, S, V)`.
         """
-        turned = np.swapaxes(x, 1, 2)
+        sums, products = x.sum(1, dtype=float), np.swapaxes(x, 1, 2) @ x
+        if _is_nearly_constant(sums, products, x.shape[1]):
+            x, y = x.astype(float), y.astype(float)
+            products = np.swapaxes(x, 1, 2) @ x
         self.count += x.shape[1]
-        self.x += x.sum(1, dtype=float)
+        self.x += sums
         self.y += y.sum(1, dtype=float)
-        self.xx += turned @ x
-        self.xy += turned @ y
+        self.xx += products
+        self.xy += np.swapaxes(x, 1, 2) @ y
         self.yy += np.square(y, dtype=float).sum(1)
 
     def __add__(self, other: Moments) -> Moments:
@@ -215,6 +223,21 @@ def choose_ridge(
         if moved:
             break
     return candidates[place]
+
+
+def _is_nearly_constant(
+    sums: np.ndarray, products: np.ndarray, count: int
+) -> bool:
+    """Whether the inputs of any group vary little beside their mean.
+
+    Args:
+      sums: `(G, U)` of the inputs.
+      products: `(G, U, U)`, sums of their products.
+      count: number of samples.
+    """
+    power = np.trace(products, axis1=1, axis2=2, dtype=float)
+    of_means = np.square(sums).sum(1) / max(count, 1)
+    return bool(np.any(power - of_means < _LEAST_SPREAD * power))
 
 
 def variance(moments: Moments) -> np.ndarray:

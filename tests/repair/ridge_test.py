@@ -100,3 +100,17 @@ def test_the_ridge_is_the_one_that_does_best_on_other_samples(
     assert found == min(candidates, key=error)
     assert noise < 30 or found == 1e3
     assert noise > 0 or found == 1e-3
+
+
+def test_inputs_that_hardly_vary_are_solved_as_others() -> None:
+    # In float32 all that their products differ by is rounding.
+    generator = np.random.default_rng(3)
+    unknowns, samples = 600, 900
+    varying = generator.normal(size=(1, samples, unknowns))
+    weights = generator.normal(size=(unknowns, 2))
+    inputs = (300 + 1e-2 * varying).astype("float32")
+    outputs = (100 * (inputs.astype(float) - 300) @ weights).astype("float32")
+    moments = Moments.zeros(1, unknowns, 2)
+    moments.add(inputs, outputs)
+    found = solve(moments, np.zeros((1, unknowns, 2)), np.zeros((1, 2)), 1e-6)
+    np.testing.assert_allclose(found.kernel[0], 100 * weights, atol=0.5)
