@@ -103,7 +103,7 @@ class Fitting:
             kernel.shape[1],
             float(found.error_before.sum()) / variance,
             float(found.error_after.sum()) / variance,
-            ridge,
+            found.ridge,
             "sum" if refit.sum else "output",
         )
 

@@ -77,6 +77,7 @@ def solve_positive(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
       np.linalg.LinAlgError: one is not positive definite.
     """
     if matrices.shape[-1] <= _FEW:
+        np.linalg.cholesky(matrices)  # the general solver refuses none
         return np.linalg.solve(matrices, right)
     return np.stack(
         [Cholesky(a).solve(b) for a, b in zip(matrices, right, strict=True)]

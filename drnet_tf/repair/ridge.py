@@ -18,8 +18,9 @@ import numpy as np
 
 from drnet_tf.repair.positive import solve_positive
 
-# Of the power of the inputs: rounding of half the digits is far below it.
-_LEAST_SPREAD = 0.02
+# Shares of the inputs' power: with less spread than the first, products are
+# summed in float64; with less than the second, inputs count as constant.
+_LITTLE_SPREAD, _NO_SPREAD = 0.1, 1e-8
 
 
 @dataclasses.dataclass
@@ -95,6 +96,8 @@ class Solution:
       error_before, error_after: `(G, V)`, mean square of x W + b - y with the
         weights given and with the new ones.
       variance: `(G, V)`, of y.
+      ridge: the strength, that which was asked for or, if that left the system
+        indefinite by rounding, a stronger one.
     """
 
     kernel: np.ndarray
@@ -102,6 +105,7 @@ class Solution:
     error_before: np.ndarray
     error_after: np.ndarray
     variance: np.ndarray
+    ridge: float
 
 
 class _System:
@@ -129,9 +133,12 @@ class _System:
         gram = moments.xx - centre * self._x[:, :, None] * self._x[:, None, :]
         cross = moments.xy - centre * self._x[:, :, None] * self._y[:, None, :]
         rest = cross - gram @ self._kernel
-        unit = np.trace(gram, axis1=1, axis2=2) / max(gram.shape[-1], 1)
-        # A group whose inputs are all 0 keeps its weights.
-        unit = np.where(unit > 0, unit, 1.0)[:, None, None]
+        spread = np.trace(gram, axis1=1, axis2=2)
+        # A group whose inputs do not vary keeps its weights: what is left of
+        # its products without the mean is rounding.
+        varies = spread > _NO_SPREAD * np.trace(moments.xx, axis1=1, axis2=2)
+        unit = np.where(varies, spread / max(gram.shape[-1], 1), np.inf)
+        unit = unit[:, None, None]
         self._gram = (gram / unit).astype(dtype, copy=False)
         self._rest = (rest / unit).astype(dtype, copy=False)
 
@@ -168,7 +175,7 @@ def solve(
       (2.0, 1.0)
     """
     system = _System(moments, kernel, bias is not None)
-    found, new_bias = system.solved(ridge)
+    found, new_bias, ridge = _solved_at_least(system, ridge)
     old_bias = np.zeros_like(new_bias) if bias is None else bias.astype(float)
     return Solution(
         found,
@@ -176,7 +183,21 @@ def solve(
         mean_square_error(moments, kernel.astype(float), old_bias),
         mean_square_error(moments, found, new_bias),
         variance(moments),
+        ridge,
     )
+
+
+def _solved_at_least(
+    system: _System, ridge: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Kernel, bias and the strength that made the system definite."""
+    while True:
+        try:
+            return *system.solved(ridge), ridge
+        except np.linalg.LinAlgError:
+            if ridge > 1:
+                raise
+            ridge *= 10
 
 
 def choose_ridge(
@@ -237,7 +258,7 @@ def _is_nearly_constant(
     """
     power = np.trace(products, axis1=1, axis2=2, dtype=float)
     of_means = np.square(sums).sum(1) / max(count, 1)
-    return bool(np.any(power - of_means < _LEAST_SPREAD * power))
+    return bool(np.any(power - of_means < _LITTLE_SPREAD * power))
 
 
 def variance(moments: Moments) -> np.ndarray:

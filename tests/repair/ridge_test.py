@@ -108,9 +108,39 @@ def test_inputs_that_hardly_vary_are_solved_as_others() -> None:
     unknowns, samples = 600, 900
     varying = generator.normal(size=(1, samples, unknowns))
     weights = generator.normal(size=(unknowns, 2))
-    inputs = (300 + 1e-2 * varying).astype("float32")
-    outputs = (100 * (inputs.astype(float) - 300) @ weights).astype("float32")
+    inputs = (300 + 0.1 * varying).astype("float32")
+    outputs = (10 * (inputs.astype(float) - 300) @ weights).astype("float32")
     moments = Moments.zeros(1, unknowns, 2)
     moments.add(inputs, outputs)
     found = solve(moments, np.zeros((1, unknowns, 2)), np.zeros((1, 2)), 1e-6)
-    np.testing.assert_allclose(found.kernel[0], 100 * weights, atol=0.5)
+    np.testing.assert_allclose(found.kernel[0], 10 * weights, atol=0.05)
+
+
+def test_constant_inputs_keep_their_weights_and_fit_the_bias() -> None:
+    generator = np.random.default_rng(4)
+    inputs = np.full((1, 700, 600), 6.1, "float32")
+    outputs = generator.normal(size=(1, 700, 2)).astype("float32")
+    kernel = generator.normal(size=(1, 600, 2))
+    moments = Moments.zeros(1, 600, 2)
+    moments.add(inputs, outputs)
+    found = solve(moments, kernel, np.zeros((1, 2)), 1e-3)
+    np.testing.assert_array_equal(found.kernel, kernel)
+    made = inputs[0, 0].astype(float) @ kernel[0] + found.bias[0]
+    np.testing.assert_allclose(made, outputs[0].mean(0), atol=1e-5)
+
+
+def test_a_system_that_is_not_definite_is_held_more_strongly() -> None:
+    gram = np.diag([1.0, 1.0, -0.01])  # as rounding leaves it
+    sums = np.zeros((1, 3))
+    moments = Moments(
+        1,
+        sums,
+        np.zeros((1, 1)),
+        gram[None],
+        np.ones((1, 3, 1)),
+        np.ones((1, 1)),
+    )
+    kernel = np.zeros((1, 3, 1))
+    found = solve(moments, kernel, None, 1e-3)
+    assert found.ridge > 1e-3
+    assert np.isfinite(found.kernel).all()
