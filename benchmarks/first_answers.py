@@ -10,8 +10,8 @@ import drnet_tflite
 import keras
 import numpy as np
 from drnet_tflite.bundles.bundle import Bundle
+from drnet_tflite.bundles.selection import Selection
 
-from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import prune
 
@@ -19,7 +19,6 @@ from drnet_tf.pruning import prune
 def first_answers(
     bundle: Bundle,
     model: keras.Model,
-    importance: ChannelImportance,
     classes: list[str],
     request: Any,
     folder: Path,
@@ -29,7 +28,6 @@ def first_answers(
     Args:
       bundle: of the network.
       model: the Keras model.
-      importance: its CIVs.
       classes: the sub-task.
       request: arguments of `Bundle.extract`.
       folder: for files.
@@ -51,8 +49,9 @@ def first_answers(
             "first_run": end - opened,
             "total": end - start,
         }
-    mask = bundle.mask(bundle.select(classes, **request))
-    found["keras"] = _by_keras(model, mask, importance, classes, folder)
+    selection = bundle.select(classes, **request)
+    mask = ChannelMask(bundle.mask(selection))
+    found["keras"] = _by_keras(model, mask, selection, folder)
     total = found["bundle"]["total"]
     found["times_faster"] = found["keras"]["total"] / total
     return found
@@ -60,18 +59,16 @@ def first_answers(
 
 def _by_keras(
     model: keras.Model,
-    mask: dict[str, Any],
-    importance: ChannelImportance,
-    classes: list[str],
+    mask: ChannelMask,
+    selection: Selection,
     folder: Path,
 ) -> dict[str, float]:
     image = np.zeros((1, *model.input_shape[1:]), np.float32)
     path = folder / "keras.tflite"
     start = time.perf_counter()
-    rows = importance.class_rows(classes)
-    pruned = prune(model, ChannelMask(mask), classes=rows)
+    pruned = prune(model, mask, classes=selection.outputs.tolist())
     cut = time.perf_counter()
-    drnet_tflite.convert(pruned.model, path, labels=classes)
+    drnet_tflite.convert(pruned.model, path, labels=selection.class_names)
     converted = time.perf_counter()
     drnet_tflite.run(path, image)
     end = time.perf_counter()

@@ -16,8 +16,9 @@ Then the way from class names to the first answer: out of the bundle (cut, load,
 first run; cold, and again from the cache) and by Keras (prune, convert, load,
 first run).
 
-Reads: `--model` and `--civ` (without: random importances). Writes: `--output`,
-a JSON; prints the same as tables.
+Reads: `--model` and `--civ` (without: random importances), and `--rows`, a
+JSON, where the CIVs are of some of the model's classes. Writes: `--output`, a
+JSON; prints the same as tables.
 
 Example: python benchmarks/tflite.py --model=vgg16.keras \
   --civ=vgg16_civ.safetensors --classes=cat,dog --output=vgg16_tflite.json
@@ -27,6 +28,7 @@ Takes a minute or two for VGG16 on 2 cores; leave the machine alone meanwhile.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import tempfile
@@ -47,6 +49,9 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / "tflite")]  # runs uninstalled, too
 
 _MODEL = flags.DEFINE_string("model", None, "A .keras file.", required=True)
 _CIV = flags.DEFINE_string("civ", None, "Its CIVs.")
+_ROWS = flags.DEFINE_string(
+    "rows", None, "JSON: the output of each class of the CIVs, by name."
+)
 _CLASSES = flags.DEFINE_list("classes", None, "Default: the first two.")
 _FRACTIONS = flags.DEFINE_list("fractions", ["0.5", "0.33"], "Of channels.")
 _RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
@@ -78,7 +83,7 @@ def main(argv: list[str]) -> None:
             importance,
             path,
             labels=_labels(model, importance),
-            class_outputs=range(len(importance.class_names)),
+            class_outputs=_class_outputs(importance),
         )
         bundle = drnet_tflite.Bundle(path)
         rows = _figures(_files(bundle, model, classes, folder))
@@ -91,7 +96,6 @@ def main(argv: list[str]) -> None:
             "first_answer": first_answers(
                 bundle,
                 model,
-                importance,
                 classes,
                 _request(_FRACTIONS.value[-1]),
                 folder,
@@ -117,9 +121,21 @@ def _importance(model: keras.Model) -> ChannelImportance:
     return ChannelImportance(scores, ("first", "second"), "random")
 
 
+def _class_outputs(importance: ChannelImportance) -> list[int]:
+    names = importance.class_names
+    if not _ROWS.value:
+        return list(range(len(names)))
+    by_name = json.loads(Path(_ROWS.value).read_text("utf-8"))
+    return [by_name[name] for name in names]
+
+
 def _labels(model: keras.Model, importance: ChannelImportance) -> list[str]:
-    others = range(len(importance.class_names), model.outputs[0].shape[-1])
-    return [*importance.class_names, *(f"class {x}" for x in others)]
+    labels = [f"class {x}" for x in range(model.outputs[0].shape[-1])]
+    for name, output in zip(
+        importance.class_names, _class_outputs(importance), strict=True
+    ):
+        labels[output] = name
+    return labels
 
 
 def _files(
@@ -252,8 +268,6 @@ def _rates(rows: list[dict[str, Any]]) -> dict[str, float] | None:
 
 
 def _show(found: dict[str, Any]) -> None:
-    import json
-
     from drnet_tf.reporting.tables import Column, text
 
     columns = (
