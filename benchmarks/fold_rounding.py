@@ -116,7 +116,7 @@ def _compared(
     from drnet_tf.masks import ChannelMask
 
     bundle = drnet_tflite.Bundle(path)
-    request = {"kept_fraction": fraction, "round_to": 1}
+    request: dict[str, Any] = {"kept_fraction": fraction, "round_to": 1}
     selection = bundle.select(bundle.plan.class_names, **request)
     cut, masked = path.with_name("cut.tflite"), path.with_name("masked.tflite")
     cut.write_bytes(bundle.extract(bundle.plan.class_names, **request))
