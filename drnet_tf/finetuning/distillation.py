@@ -12,11 +12,15 @@ import numpy as np
 from drnet_tf.augmentation import shift_and_flip
 from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.finetuning.images import TrainingImages
+from drnet_tf.graph import read_graph
 from drnet_tf.graph_building import as_inputs, copied
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.lineage import output_rows
 from drnet_tf.pruning.pruned_model import lineage_of
+
+# Of the statistics a norm had before, at the end of the training.
+_REMEMBERED = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +157,7 @@ def _train(
     """The history, the best epoch, and its weights."""
     steps = -(-len(images) // settings.batch_size)
     _compile(small, settings, steps)
+    _let_norms_follow(small, settings.epochs * steps)
     generator = np.random.default_rng(settings.seed)
     history: dict[str, list[float]] = {"loss": []}
     best, weights = 0, small.get_weights()
@@ -190,6 +195,19 @@ def _compile(small: keras.Model, settings: Distillation, steps: int) -> None:
         if keras.backend.backend() == "tensorflow"
         else "auto",
     )
+
+
+def _let_norms_follow(small: keras.Model, steps: int) -> None:
+    """Lets norms forget the cut network's statistics within the training.
+
+    What a moving mean keeps of its start falls by `momentum` at every step:
+    with the usual 0.99 a short training would leave most of it, and at
+    inference the network would not be the one that was trained.
+    """
+    for call in read_graph(small).calls:
+        norm = call.operation
+        if isinstance(norm, keras.layers.BatchNormalization):
+            norm.momentum = min(norm.momentum, _REMEMBERED ** (1 / steps))
 
 
 def _loss(settings: Distillation, probabilities: bool) -> Callable[..., Any]:

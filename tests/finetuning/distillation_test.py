@@ -49,6 +49,14 @@ def _pruned(model: keras.Model) -> PrunedModel:
     return prune(model, ChannelMask({site.name: keep}), classes=ROWS)
 
 
+def _norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    return [
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+
+
 def _log_softmax(scores: np.ndarray) -> np.ndarray:
     scores = scores - scores.max(-1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
@@ -199,3 +207,19 @@ def test_a_network_that_takes_its_image_in_a_list() -> None:
     labels = np.full(len(x), ROWS[0])
     tuned = finetune(_pruned(model), model, x, validation_data=(x, labels))
     assert len(tuned.history["accuracy"]) == 2
+
+
+def test_norms_follow_a_training_of_few_steps() -> None:
+    model, x = _network(), _images(128)
+    model.get_layer("norm").moving_mean.assign(np.full(12, 5.0))
+    pruned = _pruned(model)
+    (small_norm,) = _norms(pruned.model)
+    inputs = keras.Model(pruned.model.inputs, small_norm.input)
+    mean = inputs.predict(x, verbose=0).mean((0, 1, 2))
+    tuned = finetune(
+        pruned, model, x, batch_size=32, learning_rate=1e-6, augment=False
+    )
+    (norm,) = _norms(tuned.model)
+    # A hundredth of the start is left, and batches differ a little.
+    np.testing.assert_allclose(norm.moving_mean, mean, atol=0.15)
+    assert norm.momentum == 0.99  # the settings of the layer stay
