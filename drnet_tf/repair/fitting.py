@@ -15,7 +15,8 @@ from drnet_tf.repair.patches import gather
 from drnet_tf.repair.plan import Plan, Refit
 from drnet_tf.repair.reference import Images, Reference
 from drnet_tf.repair.report import LayerRepair
-from drnet_tf.repair.ridge import Moments, Solution, choose_ridge, solve
+from drnet_tf.repair.ridge import Solution, choose_ridge, solve
+from drnet_tf.repair.samples import Collection, Moments, Samples
 
 _HOLD_BACK = 5  # every fifth image
 
@@ -86,20 +87,23 @@ class Fitting:
     def _refit(self, refit: Refit) -> LayerRepair:
         layer = linear_layer(refit.call.operation)
         kernel, bias = layer.kernel(), layer.bias()
-        fitted, held_back = self._moments(refit, layer, kernel)
+        fitted, held_back = self._samples(refit, layer, kernel)
         free = bias
         if bias is None and refit.norm is not None:
             free = np.zeros(kernel[:, 0].shape)
         ridge = self._ridges[0]
         if len(self._ridges) > 1 and held_back.count:
             ridge = choose_ridge(fitted, held_back, kernel, free, self._ridges)
-        moments = fitted + held_back
-        found = solve(moments, kernel, free, ridge)
+        both = Collection(*kernel.shape)
+        both.add(fitted)
+        both.add(held_back)
+        samples = both.result()
+        found = solve(samples, kernel, free, ridge)
         _adopt(refit, layer, kernel, bias, found)
         variance = max(float(found.variance.sum()), 1e-30)
         return LayerRepair(
             refit.call.name,
-            moments.count,
+            samples.count,
             kernel.shape[1],
             float(found.error_before.sum()) / variance,
             float(found.error_after.sum()) / variance,
@@ -107,14 +111,12 @@ class Fitting:
             "sum" if refit.sum else "output",
         )
 
-    def _moments(
+    def _samples(
         self, refit: Refit, layer: LinearLayer, kernel: np.ndarray
-    ) -> tuple[Moments, Moments]:
+    ) -> tuple[Samples | Moments, Samples | Moments]:
         """Of the images that are fitted, and of those held back."""
-        groups, unknowns, outputs = kernel.shape
-        fitted, held_back = (
-            Moments.zeros(groups, unknowns, outputs) for _ in range(2)
-        )
+        groups, _, outputs = kernel.shape
+        fitted, held_back = (Collection(*kernel.shape) for _ in range(2))
         shape = self._shape_out(refit.call, layer)
         goal = _Goal(refit, layer, self._reference, self._store)
         for number, batch in enumerate(self._images.batches):
@@ -126,9 +128,9 @@ class Fitting:
             image = np.arange(batch.start, batch.start + len(places))
             held = image % _HOLD_BACK == _HOLD_BACK - 1
             held = np.repeat(held, places.shape[1])
-            fitted.add(x[:, ~held], y[:, ~held])
-            held_back.add(x[:, held], y[:, held])
-        return fitted, held_back
+            fitted.add(Samples(x[:, ~held], y[:, ~held]))
+            held_back.add(Samples(x[:, held], y[:, held]))
+        return fitted.result(), held_back.result()
 
     def _shape_out(self, call: Call, layer: LinearLayer) -> tuple[int, ...]:
         """Sizes of a call's output, which may be open in the graph."""

@@ -34,7 +34,7 @@ from drnet_tf.repair.images import check_images
 from drnet_tf.repair.linear_layers import is_linear, linear_layer
 from drnet_tf.repair.positive import Cholesky
 from drnet_tf.repair.reference import Images
-from drnet_tf.repair.ridge import Moments
+from drnet_tf.repair.samples import Moments
 from drnet_tf.rules import subtask_scores
 from drnet_tf.sites import sites_for
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drnet_tf.repair.ridge import Moments, choose_ridge, solve
+from drnet_tf.repair.ridge import choose_ridge, solve
+from drnet_tf.repair.samples import Moments
 
 
 def _problem(
