@@ -136,6 +136,7 @@ SIDEWAYS = {
     ("split_images", "image_stream"),
     ("split_images", "preprocessing"),
     ("digits", "labeled_images"),
+    ("finetuning", "repair"),
 }
 
 # Everything else speaks Keras only, so that another backend could run it.

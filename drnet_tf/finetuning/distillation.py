@@ -12,70 +12,21 @@ import numpy as np
 from drnet_tf.augmentation import shift_and_flip
 from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.finetuning.images import TrainingImages
+from drnet_tf.finetuning.settings import Distillation
 from drnet_tf.graph import read_graph
 from drnet_tf.graph_building import as_inputs, copied
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.lineage import output_rows
 from drnet_tf.pruning.pruned_model import lineage_of
+from drnet_tf.repair.report import RepairedModel
 
+# Norm of a step's gradients, at most, where norms are constants: nothing else
+# makes up for kernels that grow.
+_LARGEST_GRADIENT = 1.0
+_RATE_WITH_NORMS, _RATE_WITHOUT = 0.02, 0.01
 # Of the statistics a norm had before, at the end of the training.
 _REMEMBERED = 0.01
-
-
-@dataclasses.dataclass(frozen=True)
-class Distillation:
-    """How a pruned network is trained.
-
-    The loss of an image with the full network's sub-task scores z and the
-    pruned one's y is
-
-        (1 - w) T^2 KL(softmax(z / T) || softmax(y / T)) + w CE(label, y)
-
-    (Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network").
-
-    Attributes:
-      epochs: passes over the images, 1 or more.
-      batch_size: images of a step.
-      learning_rate: at the start; it falls to 0 along half a cosine.
-      momentum: of SGD, Nesterov's.
-      temperature: T, > 0.
-      label_weight: w, from 0 to 1; above 0 the images need labels.
-      augment: whether images are shifted by up to an eighth and mirrored.
-      patience: epochs without a better validation after which training ends.
-      dtype_policy: e.g. "mixed_bfloat16"; None: the network's own.
-      seed: of the order and of the augmentation.
-    """
-
-    epochs: int = 1
-    batch_size: int = 128
-    learning_rate: float = 0.02
-    momentum: float = 0.9
-    temperature: float = 2.0
-    label_weight: float = 0.0
-    augment: bool = True
-    patience: int = 3
-    dtype_policy: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"finetune: {name} is {getattr(self, name)}, expected at "
-                    f"least {least}."
-                )
-        for name in ("learning_rate", "temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"finetune: {name} is {getattr(self, name)}, expected a "
-                    "number above 0."
-                )
-        if not 0 <= self.label_weight <= 1:
-            raise ValueError(
-                f"finetune: label_weight is {self.label_weight}, expected a "
-                "number from 0 to 1."
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,10 +37,12 @@ class FinetunedModel(PrunedModel):
       history: the losses of every epoch; with validation data also "accuracy",
         a fraction, whose first entry is that of the network as it was given.
       best_epoch: whose weights the model has; 0: those it was given with.
+      trained_norms: whether batch norms took part.
     """
 
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     best_epoch: int = 0
+    trained_norms: bool = True
 
 
 def finetune(
@@ -101,7 +54,7 @@ def finetune(
     validation_data: Any = None,
     progress: bool = True,
     **options: Any,
-) -> PrunedModel:
+) -> FinetunedModel:
     """Trains a pruned network to answer as the full one does.
 
     Args:
@@ -132,6 +85,7 @@ def finetune(
     validation = None
     if validation_data is not None:
         validation = TrainingImages.of(validation_data, rows, True)
+    settings = _decided(settings, pruned)
     small = copied(pruned.model, settings.dtype_policy)
     history, best, weights = _train(
         small,
@@ -143,7 +97,32 @@ def finetune(
     )
     model = copied(pruned.model)
     model.set_weights(weights)
-    return FinetunedModel(pruned.report, model, pruned.lineage, history, best)
+    return FinetunedModel(
+        pruned.report,
+        model,
+        pruned.lineage,
+        history,
+        best,
+        bool(settings.train_norms),
+    )
+
+
+def _decided(settings: Distillation, pruned: PrunedModel) -> Distillation:
+    """The settings, with what they leave to the network that is trained."""
+    norms, rate = settings.train_norms, settings.learning_rate
+    if norms is None:
+        norms = not _fitted_to_its_norms(pruned)
+    if rate is None:
+        rate = _RATE_WITH_NORMS if norms else _RATE_WITHOUT
+    return dataclasses.replace(settings, train_norms=norms, learning_rate=rate)
+
+
+def _fitted_to_its_norms(pruned: PrunedModel) -> bool:
+    """Whether other statistics of the norms would undo what was fitted."""
+    if isinstance(pruned, FinetunedModel):
+        return not pruned.trained_norms
+    refitted = isinstance(pruned, RepairedModel) and pruned.repair
+    return bool(refitted and refitted.layers)
 
 
 def _train(
@@ -156,8 +135,8 @@ def _train(
 ) -> tuple[dict[str, list[float]], int, list[np.ndarray]]:
     """The history, the best epoch, and its weights."""
     steps = -(-len(images) // settings.batch_size)
+    _prepare_norms(small, bool(settings.train_norms), settings.epochs * steps)
     _compile(small, settings, steps)
-    _let_norms_follow(small, settings.epochs * steps)
     generator = np.random.default_rng(settings.seed)
     history: dict[str, list[float]] = {"loss": []}
     best, weights = 0, small.get_weights()
@@ -189,7 +168,12 @@ def _compile(small: keras.Model, settings: Distillation, steps: int) -> None:
         settings.learning_rate, settings.epochs * steps
     )
     small.compile(
-        keras.optimizers.SGD(schedule, settings.momentum, nesterov=True),
+        keras.optimizers.SGD(
+            schedule,
+            settings.momentum,
+            nesterov=True,
+            global_clipnorm=None if settings.train_norms else _LARGEST_GRADIENT,
+        ),
         loss=_loss(settings, find_classifier(small).probabilities),
         jit_compile=False
         if keras.backend.backend() == "tensorflow"
@@ -197,8 +181,8 @@ def _compile(small: keras.Model, settings: Distillation, steps: int) -> None:
     )
 
 
-def _let_norms_follow(small: keras.Model, steps: int) -> None:
-    """Lets norms forget the cut network's statistics within the training.
+def _prepare_norms(small: keras.Model, train: bool, steps: int) -> None:
+    """Makes norms constants, or lets them forget the cut network's statistics.
 
     What a moving mean keeps of its start falls by `momentum` at every step:
     with the usual 0.99 a short training would leave most of it, and at
@@ -207,6 +191,8 @@ def _let_norms_follow(small: keras.Model, steps: int) -> None:
     for call in read_graph(small).calls:
         norm = call.operation
         if isinstance(norm, keras.layers.BatchNormalization):
+            if not train:
+                norm.trainable = False
             norm.momentum = min(norm.momentum, _REMEMBERED ** (1 / steps))
 
 

@@ -7,6 +7,7 @@ import pytest
 from drnet_tf.finetuning import Distillation, finetune
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import PrunedModel, prune
+from drnet_tf.repair import repair
 from drnet_tf.sites import gate_sites
 
 ROWS = (2, 0)
@@ -223,3 +224,52 @@ def test_norms_follow_a_training_of_few_steps() -> None:
     # A hundredth of the start is left, and batches differ a little.
     np.testing.assert_allclose(norm.moving_mean, mean, atol=0.15)
     assert norm.momentum == 0.99  # the settings of the layer stay
+
+
+def _statistics(network: PrunedModel) -> list[np.ndarray]:
+    (norm,) = _norms(network.model)
+    return norm.get_weights()
+
+
+def test_norms_that_least_squares_fitted_to_stay_constants() -> None:
+    model, x = _network(), _images(128)
+    repaired = repair(_pruned(model), model, x, progress=False)
+    tuned = finetune(repaired, model, x, batch_size=32)
+    again = finetune(tuned, model, x, batch_size=32)
+    for network in (tuned, again):
+        assert not network.trained_norms
+        for old, new in zip(
+            _statistics(repaired), _statistics(network), strict=True
+        ):
+            np.testing.assert_array_equal(old, new)
+        (norm,) = _norms(network.model)
+        assert norm.trainable  # the settings of the layer stay
+    before = _divergence(repaired.model, model, x)
+    assert _divergence(tuned.model, model, x) < before
+
+
+@pytest.mark.parametrize("method", [None, "norms"])
+def test_other_norms_are_trained(method: str | None) -> None:
+    model, x = _network(), _images(128)
+    start = _pruned(model)
+    if method:
+        start = repair(start, model, x, method, progress=False)
+    tuned = finetune(start, model, x, batch_size=32)
+    assert tuned.trained_norms
+    for old, new in zip(_statistics(start), _statistics(tuned), strict=True):
+        assert not np.array_equal(old, new)
+
+
+@pytest.mark.parametrize("train_norms", [False, True])
+def test_norms_are_trained_as_asked(train_norms: bool) -> None:
+    model, x = _network(), _images(128)
+    start = _pruned(model)
+    if train_norms:
+        start = repair(start, model, x, progress=False)
+    tuned = finetune(start, model, x, batch_size=32, train_norms=train_norms)
+    assert tuned.trained_norms == train_norms
+    same = [
+        np.array_equal(old, new)
+        for old, new in zip(_statistics(start), _statistics(tuned), strict=True)
+    ]
+    assert not any(same) if train_norms else all(same)
