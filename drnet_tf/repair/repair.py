@@ -57,8 +57,8 @@ def repair(
     matches. "norms" only changes the statistics of batch norms; see
     `norms.match_moments`.
 
-    Each layer of both networks runs once on every image; sums of products are
-    all that is kept of a layer's samples.
+    Each layer of both networks runs once on every image. Of a layer's samples
+    sums of products are kept, or themselves while that is less; see `samples`.
 
     Args:
       pruned: by `prune(full_model, ...)`, repaired or not; it is not changed.
