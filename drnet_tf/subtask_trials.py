@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from drnet_tf.evaluation import subtask_accuracy
-from drnet_tf.finetuning.distillation import finetune
+from drnet_tf.finetuning import finetune_all
 from drnet_tf.graph import read_graph
 from drnet_tf.graph_building import run_untraced
 from drnet_tf.labeled_images import LabeledImages
@@ -84,8 +84,7 @@ class SubtaskTrials:
         """
         networks = [prune(self._model, mask, classes=rows) for mask in masks]
         found = self._repaired(classes, networks, methods)
-        for tried, wanted in zip(found, methods, strict=True):
-            self._distil(classes, tried, wanted)
+        self._distil(classes, found, methods)
         own = np.isin(self._test.labels, rows)
         images, labels = self._test.images[own], self._test.labels[own]
         columns = np.array([list(rows).index(x) for x in labels.tolist()])
@@ -130,18 +129,25 @@ class SubtaskTrials:
     def _distil(
         self,
         classes: Sequence[str],
-        tried: dict[str, PrunedModel],
-        wanted: Sequence[str],
+        found: Sequence[dict[str, PrunedModel]],
+        methods: Sequence[Sequence[str]],
     ) -> None:
-        for name, start in ((DISTILLED, HARD), (BOTH, LEAST_SQUARES)):
-            if name in wanted:
-                tried[name] = finetune(
-                    tried[start],
-                    self._model,
-                    self._train.of_classes(classes).images,
-                    seed=self._seed,
-                    progress=False,
-                )
+        """Adds what one epoch on all training images makes of the networks."""
+        jobs = [
+            (tried, name, tried[start])
+            for tried, wanted in zip(found, methods, strict=True)
+            for name, start in ((DISTILLED, HARD), (BOTH, LEAST_SQUARES))
+            if name in wanted
+        ]
+        finetuned = finetune_all(
+            [network for _, _, network in jobs],
+            self._model,
+            self._train.of_classes(classes).images,
+            seed=self._seed,
+            progress=False,
+        )
+        for (tried, name, _), network in zip(jobs, finetuned, strict=True):
+            tried[name] = network
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

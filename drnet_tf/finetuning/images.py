@@ -67,13 +67,21 @@ class TrainingImages:
         hot = numbers[:, None] == np.asarray(rows)
         return cls(np.concatenate(parts), hot.astype("float32"))
 
+    def steps(self, batch_size: int) -> int:
+        """Batches of an epoch."""
+        return -(-len(self) // batch_size)
+
     def shuffled(
         self, batch_size: int, generator: np.random.Generator
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Batches of images and labels in random order, every image once."""
-        order = generator.permutation(len(self))
-        for start in range(0, len(self), batch_size):
-            rows = order[start : start + batch_size]
+        """Batches of images and labels in random order, every image once.
+
+        All batches have the same size, as each other one is traced anew: the
+        last one is filled up with first images.
+        """
+        steps = self.steps(batch_size)
+        size = -(-len(self) // steps)
+        for rows in np.resize(generator.permutation(len(self)), (steps, size)):
             yield self.images[rows], self.labels[rows]
 
     def accuracy(self, model: keras.Model) -> float:

@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from drnet_tf.finetuning import Distillation, finetune
+from drnet_tf.finetuning import (
+    Distillation,
+    finetune,
+    finetune_all,
+    student,
+)
+from drnet_tf.finetuning.images import TrainingImages
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import PrunedModel, prune
 from drnet_tf.repair import repair
@@ -273,3 +279,51 @@ def test_norms_are_trained_as_asked(train_norms: bool) -> None:
         for old, new in zip(_statistics(start), _statistics(tuned), strict=True)
     ]
     assert not any(same) if train_norms else all(same)
+
+
+def test_several_networks_become_what_each_becomes_alone() -> None:
+    model, x = _network(), _images(100)
+    pruned = _pruned(model)
+    both = [pruned, repair(pruned, model, x, progress=False)]
+    settings = Distillation(epochs=2, batch_size=32)
+    together = finetune_all(both, model, x, settings)
+    for network, found in zip(both, together, strict=True):
+        alone = finetune(network, model, x, settings)
+        assert found.trained_norms == alone.trained_norms
+        for a, b in zip(
+            found.model.get_weights(), alone.model.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+    assert [x.trained_norms for x in together] == [True, False]
+    assert finetune_all([], model, x) == []
+
+
+def test_networks_of_other_classes_are_not_trained_together() -> None:
+    model, x = _network(), _images(100)
+    (site,) = gate_sites(model)
+    mask = ChannelMask({site.name: np.arange(site.channels) % 3 == 0})
+    other = prune(model, mask, classes=(0, 1))
+    with pytest.raises(ValueError, match=r"outputs \[2, 0\] and \[0, 1\]"):
+        finetune_all([_pruned(model), other], model, x)
+
+
+def test_a_short_training_without_a_graph_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, x = _network(), _images(100)
+    found = []
+    for first in (1, 1000):
+        monkeypatch.setattr(student, "_TRACED_FROM", first)
+        found.append(finetune(_pruned(model), model, x, batch_size=32))
+    for a, b in zip(*(n.model.get_weights() for n in found), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_every_image_is_seen_and_batches_have_one_size() -> None:
+    images = TrainingImages(np.arange(10.0), np.zeros((10, 2), "float32"))
+    sizes, seen = set(), set()
+    for x, _ in images.shuffled(4, np.random.default_rng(0)):
+        sizes.add(len(x))
+        seen.update(x.tolist())
+    assert sizes == {4}
+    assert seen == set(range(10))
