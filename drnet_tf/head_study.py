@@ -66,7 +66,8 @@ class HeadStudy:
 
         Args:
           classes: dissected ones.
-          budgets: shares of the full network's MACs.
+          budgets: shares of the full network's MACs that the network with all K
+            outputs may have once it is cut.
 
         Returns:
           For each budget, selection ("threshold" or "layers") and head ("own":
@@ -149,15 +150,25 @@ class HeadStudy:
                 self._importance, classes, rule=self._rule
             ),
             "layers": masks_by_layers(
-                self._importance, classes, losses, self._macs, rule=self._rule
+                self._importance,
+                classes,
+                losses,
+                self._running,
+                rule=self._rule,
             ),
         }
 
     def _within(self, masks: NestedMasks, budget: float) -> ChannelMask:
+        """By what is really left: behind a depthwise convolution goes every
+        channel that is silent on either side, many more than a mask runs less.
+        """
         full = self._costs.full().macs
-        return largest_mask_within(masks, self._macs, budget * full)
+        return largest_mask_within(masks, self._left, budget * full)
 
-    def _macs(self, mask: ChannelMask) -> int:
+    def _left(self, mask: ChannelMask) -> int:
+        return prune(self._model, mask, dry_run=True).report.macs_after or 0
+
+    def _running(self, mask: ChannelMask) -> int:
         return self._costs.masked(mask).macs
 
     def _repaired(

@@ -37,7 +37,9 @@ _MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
 _ROWS = flags.DEFINE_string("rows", None, "JSON: name to row.", required=True)
 _CIV = flags.DEFINE_string("civ", None, "CIVs of the classes.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON to write.", required=True)
-_BUDGETS = flags.DEFINE_list("budgets", ["0.7", "0.5", "0.35"], "Of MACs.")
+_BUDGETS = flags.DEFINE_list(
+    "budgets", ["0.7", "0.5", "0.35"], "Of MACs, that are left of the network."
+)
 _TRAIN = flags.DEFINE_integer("train_images", 100, "Of each class.")
 _TEST = flags.DEFINE_integer("test_images", 50, "Of each class.")
 _RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
