@@ -100,7 +100,9 @@ class DRNet:
         The lowest threshold is searched whose running parameters or MACs are
         within the limit; they are counted the paper's way
         (`costs.count_masked_costs`), as fast as a search needs. The Keras model
-        can be larger where channels cannot be removed: see `SubTask.summary`.
+        can be larger where channels cannot be removed, and smaller around
+        depthwise convolutions, which go with what is silent on either side: see
+        `SubTask.summary`.
 
         Args:
           classes: names, in the order of the outputs wanted.
