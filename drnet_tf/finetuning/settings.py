@@ -18,7 +18,7 @@ class Distillation:
 
     Attributes:
       epochs: passes over the images, 1 or more.
-      batch_size: images of a step.
+      batch_size: images of a step, at most: all steps have the same number.
       learning_rate: at the start; it falls to 0 along half a cosine. None:
         0.02, or 0.01 if batch norms are not trained.
       momentum: of SGD, Nesterov's.
