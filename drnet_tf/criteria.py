@@ -67,7 +67,7 @@ class Criterion:
         if self.allocation != "threshold" and self.name == "threshold":
             raise ValueError(
                 f"allocation {self.allocation!r}: got a threshold, expected "
-                "max_parameters, max_macs or max_drop with it."
+                f"one of {', '.join(_CRITERIA[1:])} with it."
             )
         check_round_to(self.round_to)
 

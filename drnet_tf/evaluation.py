@@ -14,6 +14,7 @@ import tensorflow as tf
 from drnet_tf.classifier import find_classifier, log_probabilities
 from drnet_tf.datasets import batches
 from drnet_tf.graph import check_model
+from drnet_tf.image_checks import has_shape
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.names import check_class_names, class_rows
 from drnet_tf.progress import DelayedBar
@@ -269,14 +270,10 @@ def _check_same_names(dataset: Any, names: tuple[str, ...]) -> None:
 
 def _check_shape(model: keras.Model, images: np.ndarray) -> None:
     expected = model.inputs[0].shape[1:]
-    got = images.shape[1:]
-    if len(got) != len(expected) or any(
-        size not in (None, actual)
-        for size, actual in zip(expected, got, strict=True)
-    ):
+    if not has_shape(images, expected):
         raise ValueError(
-            f"Model '{model.name}': got images of shape {got}, expected "
-            f"{tuple(expected)}; resize them as in training."
+            f"Model '{model.name}': got images of shape {images.shape[1:]}, "
+            f"expected {tuple(expected)}; resize them as in training."
         )
 
 

@@ -5,6 +5,8 @@ They stand apart so that code which only computes needs no TensorFlow.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -64,6 +66,24 @@ def numeric_images(images: np.ndarray, first: int) -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     return images.astype(np.float32, copy=False)
+
+
+def has_shape(images: np.ndarray, image_shape: Sequence[int | None]) -> bool:
+    """Whether images have the shape that a network reads.
+
+    Args:
+      images: `(N, ...)`.
+      image_shape: of one image, None for a size that may be any.
+
+    Example:
+      >>> import numpy as np
+      >>> has_shape(np.zeros((2, 8, 6, 3)), (None, 6, 3))
+      True
+    """
+    return images.ndim == 1 + len(image_shape) and all(
+        expected in (None, size)
+        for expected, size in zip(image_shape, images.shape[1:], strict=True)
+    )
 
 
 def check_label_range(labels: np.ndarray, num_classes: int, first: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from drnet_tf.graph import Graph
+from drnet_tf.image_checks import has_shape
 
 
 def check_images(
@@ -48,11 +49,7 @@ def check_images(
 
 
 def _check_array(array: np.ndarray, shape: tuple[int | None, ...]) -> None:
-    fits = array.ndim == len(shape) and all(
-        want in (None, got)
-        for want, got in zip(shape[1:], array.shape[1:], strict=True)
-    )
-    if not fits or array.dtype.kind not in "uif":
+    if not has_shape(array, shape[1:]) or array.dtype.kind not in "uif":
         raise ValueError(
             f"repair: got images of shape {array.shape} and type "
             f"{array.dtype}, expected numbers of shape "

@@ -14,6 +14,7 @@ from drnet_tf.augmentation import pad_and_crop
 from drnet_tf.image_checks import (
     check_finite,
     check_label_range,
+    has_shape,
     numeric_images,
     whole_labels,
 )
@@ -56,14 +57,10 @@ def checked_arrays(
             "with one or more of them; check the split."
         )
     images = numeric_images(images, first=0)
-    got = images.shape[1:]
-    if len(got) != len(image_shape) or any(
-        size not in (None, actual)
-        for size, actual in zip(image_shape, got, strict=True)
-    ):
+    if not has_shape(images, image_shape):
         raise ValueError(
-            f"train: the images have shape {got}, the network reads "
-            f"{tuple(image_shape)}; resize them, or build it for theirs."
+            f"train: the images have shape {images.shape[1:]}, the network "
+            f"reads {tuple(image_shape)}; resize them, or build it for theirs."
         )
     for start in range(0, len(images), _BLOCK):
         check_finite(images[start : start + _BLOCK], start)
