@@ -25,6 +25,7 @@ from drnet_tf.dissection.class_mask_epochs import KeptEpoch, run_epochs
 from drnet_tf.dissection.class_mask_network import ClassMaskNetwork
 from drnet_tf.dissection.method import Problem
 from drnet_tf.fingerprints import fingerprint
+from drnet_tf.scale_folding import foldable_sites
 from drnet_tf.work_folders import digest_of
 
 
@@ -49,9 +50,11 @@ class ClassMasks:
         memory, float32.
       * λ is 1e-4, the default of the authors' code; their script for VGG16 has
         0.01, with which layers may empty.
-      * Masks stand at the sites of this package, after the activation, and at
-        all of them. The paper's residual networks have them before the first
-        norm of a block, and only there.
+      * Masks stand after the activation; the paper's residual networks have
+        them before the first norm of a block. As there, sums have none
+        (`scale_folding.foldable_sites`): drawn anew at each of them, gates
+        would multiply along the stream. Channels of such sites score 1, like a
+        mask at the start.
 
     Attributes:
       epochs: passes over the images.
@@ -95,17 +98,17 @@ class ClassMasks:
         """Trains the masks on the drawn images.
 
         Returns:
-          |M_l| by site; and "loss", the mean of every epoch, and "negative",
-          the share of the masks' entries below 0. There is no accuracy: gates
-          need the label, and give it away.
+          |M_l| by site, ones where no mask stands; and "loss", the mean of
+          every epoch, and "negative", the share of the masks' entries below 0.
+          There is no accuracy: gates need the label, and give it away.
 
         Raises:
-          ValueError: the network reads more than images, or the masks are not
-            finite any more.
+          ValueError: the network reads more than images, no site can have a
+            mask, or the masks are not finite any more.
         """
         network = ClassMaskNetwork(
             problem.model,
-            masked=[site.name for site in problem.sites],
+            masked=_masked(problem),
             coupling=problem.coupling,
             train_weights=False,
             seed=problem.seed,
@@ -126,8 +129,13 @@ class ClassMasks:
         )
         masks = network.masks()
         entries = np.concatenate([mask.ravel() for mask in masks.values()])
+        open_sites = {
+            site.name: np.ones((network.num_classes, site.channels), "float32")
+            for site in problem.sites
+        }
+        scores = {site: np.abs(mask) for site, mask in masks.items()}
         return (
-            {site: np.abs(mask) for site, mask in masks.items()},
+            open_sites | scores,
             {"loss": losses, "negative": float((entries < 0).mean())},
         )
 
@@ -144,6 +152,17 @@ class ClassMasks:
             "batch_size": problem.batch_size,
         }
         return KeptEpoch(problem.work_dir, plan)
+
+
+def _masked(problem: Problem) -> tuple[str, ...]:
+    names = foldable_sites(problem.model, problem.coupling)
+    if not names:
+        raise ValueError(
+            f"ClassMasks: model '{problem.model.name}' has no channels that "
+            "one norm or convolution makes, expected some, where masks stand; "
+            "take another method."
+        )
+    return names
 
 
 def _require(holds: bool, name: str, got: Any, expected: str) -> None:

@@ -100,6 +100,63 @@ def test_it_is_saved_and_loaded(model, data, tmp_path):
     assert loaded.method == "class_masks" and loaded.config == found.config
 
 
+def _residual_network(blocks=12, seed=0):
+    """A stem, then blocks of a convolution and a norm that are added to it."""
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((2, 2, 2))
+    x = keras.layers.Conv2D(4, 1, name="stem")(image)
+    x = keras.layers.BatchNormalization(name="stem_norm")(x)
+    x = keras.layers.ReLU(name="stem_relu")(x)
+    for number in range(blocks):
+        y = keras.layers.Conv2D(4, 1, name=f"inner_{number}")(x)
+        y = keras.layers.ReLU(name=f"inner_relu_{number}")(y)
+        y = keras.layers.Conv2D(4, 1, name=f"outer_{number}")(y)
+        x = keras.layers.Add(name=f"add_{number}")([x, y])
+        x = keras.layers.ReLU(name=f"relu_{number}")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(2)(x))
+
+
+def _halved(model, images):
+    """Shifts the last biases so that half of the images are of each class."""
+    kernel, _ = model.layers[-1].get_weights()
+    scores = model.predict(images, verbose=0)
+    middle = np.median(scores[:, 1] - scores[:, 0])
+    model.layers[-1].set_weights([kernel, np.array([middle, 0], "float32")])
+    return model.predict(images, verbose=0).argmax(-1)
+
+
+@pytest.mark.parametrize("coupling", ["free", "tied"])
+def test_sums_have_no_masks_so_that_draws_do_not_multiply(data, coupling):
+    model = _residual_network()
+    data = data[0], _halved(model, data[0])
+    found = _dissect(model, data, ClassMasks(epochs=4), coupling=coupling)
+    masked = {f"inner_relu_{number}" for number in range(12)}
+    if coupling == "free":  # tied, the stem goes with the sums
+        masked.add("stem_relu")
+    assert masked < set(found.scores)
+    for site, scores in found.scores.items():
+        assert bool(np.all(scores == 1)) == (site not in masked), site
+    # Gates that multiplied along the sums would bring the loss far above what
+    # the network has without masks.
+    scores = model.predict(data[0], verbose=0)
+    without = keras.losses.sparse_categorical_crossentropy(
+        data[1], scores, from_logits=True
+    )
+    assert found.diagnostics["loss"][0] < np.mean(without) + 0.5
+
+
+def test_a_network_without_a_place_for_masks_is_refused(data):
+    image = keras.Input((2, 2, 2))
+    conv = keras.layers.Conv2D(3, 1, name="shared")
+    x = keras.layers.Add()([conv(image), conv(image * 2)])
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(2)(x), name="sums")
+    data = data[0], _halved(model, data[0])
+    with pytest.raises(ValueError, match="'sums' has no channels that one"):
+        _dissect(model, data)
+
+
 def test_masks_that_overflow_are_refused(model, data):
     method = ClassMasks(epochs=2, learning_rate=1e38)
     with pytest.raises(ValueError, match="not finite.*lower learning_rate"):
