@@ -8,7 +8,8 @@ from typing import Any
 
 from drnet_tf.masks import check_round_to
 
-ALLOCATIONS = ("threshold", "layers")
+RECONSTRUCTION = "reconstruction"
+ALLOCATIONS = ("threshold", "layers", RECONSTRUCTION)
 
 
 # The criteria, of which one is given.
@@ -36,7 +37,8 @@ class Criterion:
       rule: how classes are combined, see `rules.subtask_scores`.
       round_to: every site keeps a multiple of this many channels.
       allocation: "threshold": one for all sites; "layers": channels are taken
-        where that loses least for what it saves.
+        where that loses least for what it saves; "reconstruction": and those
+        that it loses least without.
 
     Raises:
       ValueError: not exactly one of the six, or a bad value.

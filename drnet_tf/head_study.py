@@ -11,17 +11,14 @@ import numpy as np
 
 from drnet_tf.budgets import largest_mask_within
 from drnet_tf.costs import CostModel
+from drnet_tf.criteria import ALLOCATIONS
 from drnet_tf.graph_building import run_untraced
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
+from drnet_tf.mask_families import mask_family
 from drnet_tf.masks import ChannelMask
-from drnet_tf.nested_masks import (
-    NestedMasks,
-    masks_by_layers,
-    masks_by_threshold,
-)
+from drnet_tf.nested_masks import NestedMasks
 from drnet_tf.pruning import PrunedModel, prune
-from drnet_tf.repair.redundancy import reconstruction_losses
 from drnet_tf.repair.repair import repair_all
 
 _READ = 50  # images run at a time
@@ -38,6 +35,7 @@ class HeadStudy:
       rows: which output each of these classes is.
       train: training images, labels numbered in `importance.class_names`.
       test: test images, for the final figures only.
+      allocations: how channels are chosen, some of `criteria.ALLOCATIONS`.
       rule: how classes are combined.
       seed: of images and places.
     """
@@ -50,10 +48,12 @@ class HeadStudy:
         train: LabeledImages,
         test: LabeledImages,
         *,
+        allocations: Sequence[str] = ALLOCATIONS,
         rule: str = "mean",
         seed: int = 0,
     ) -> None:
         self._model, self._importance = model, importance
+        self._allocations = tuple(allocations)
         self._rows, self._rule, self._seed = list(rows), rule, seed
         self._train, self._test = train, test
         self._costs = CostModel(model)
@@ -70,7 +70,7 @@ class HeadStudy:
             outputs may have once it is cut.
 
         Returns:
-          For each budget, selection ("threshold" or "layers") and head ("own":
+          For each budget, selection (the allocation) and head ("own":
           the sub-task's outputs, cut out of the network of "all": all K) one
           row: the shares of "macs", "parameters" and "channels", and the
           accuracies "full", "hard" and "repaired": under the masked softmax, or
@@ -136,26 +136,19 @@ class HeadStudy:
     def _families(
         self, classes: tuple[str, ...], images: np.ndarray
     ) -> dict[str, NestedMasks]:
-        losses = reconstruction_losses(
-            self._model,
-            images,
-            self._importance,
-            classes,
-            rule=self._rule,
-            seed=self._seed,
-            progress=False,
-        )
         return {
-            "threshold": masks_by_threshold(
-                self._importance, classes, rule=self._rule
-            ),
-            "layers": masks_by_layers(
+            allocation: mask_family(
+                allocation,
+                self._model,
                 self._importance,
                 classes,
-                losses,
                 self._running,
+                images,
                 rule=self._rule,
-            ),
+                seed=self._seed,
+                progress=False,
+            )
+            for allocation in self._allocations
         }
 
     def _within(self, masks: NestedMasks, budget: float) -> ChannelMask:

@@ -11,15 +11,12 @@ import numpy as np
 
 from drnet_tf.budgets import largest_mask_within
 from drnet_tf.costs import CostModel
+from drnet_tf.criteria import ALLOCATIONS
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
+from drnet_tf.mask_families import mask_family
 from drnet_tf.masks import ChannelMask
-from drnet_tf.nested_masks import (
-    NestedMasks,
-    masks_by_layers,
-    masks_by_threshold,
-)
-from drnet_tf.repair.redundancy import reconstruction_losses
+from drnet_tf.nested_masks import NestedMasks
 from drnet_tf.subtask_trials import (
     BOTH,
     DISTILLED,
@@ -29,8 +26,13 @@ from drnet_tf.subtask_trials import (
 )
 from drnet_tf.width_masks import mask_of_widths
 
-# Selections by the importance itself: one threshold, or widths by layer.
-OWN, BY_LAYERS = "civ", "civ by layers"
+# What selections are called, by their allocation.
+SELECTIONS = {
+    "threshold": "civ",
+    "layers": "civ by layers",
+    "reconstruction": "reconstruction",
+}
+OWN = SELECTIONS["threshold"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,7 @@ class StudySettings:
       budgets: shares of the full network's parameters, counted as running.
       rule: how the classes of the importance are combined.
       repair_images: unlabelled training images of each class.
-      by_layers: whether widths are also allocated by `masks_by_layers`.
+      allocations: how channels are chosen, some of `criteria.ALLOCATIONS`.
       distil: whether one epoch of distillation is run, too.
       seed: of images and places.
     """
@@ -49,7 +51,7 @@ class StudySettings:
     budgets: tuple[float, ...]
     rule: str = "mean"
     repair_images: int = 200
-    by_layers: bool = True
+    allocations: tuple[str, ...] = ALLOCATIONS
     distil: bool = False
     seed: int = 0
 
@@ -61,10 +63,13 @@ class RepairStudy:
       model: the network that was dissected; it is not changed.
       importance: its CIVs.
       others: importances to compare with, by name: their masks have at every
-        site the width that the CIVs' mask has.
+        site the width that the CIVs' mask by one threshold has.
       train: training images as the network expects them.
       test: test images, for the final figures only.
       settings: see there.
+
+    Raises:
+      ValueError: there are `others`, but no allocation by one threshold.
     """
 
     def __init__(
@@ -76,6 +81,12 @@ class RepairStudy:
         test: LabeledImages,
         settings: StudySettings,
     ) -> None:
+        if others and "threshold" not in settings.allocations:
+            raise ValueError(
+                f"allocations: got {', '.join(settings.allocations)}, expected "
+                "threshold among them: other importances are compared at its "
+                "widths."
+            )
         self._model, self._importance = model, importance
         self._others, self._settings = others, settings
         self._costs = CostModel(model)
@@ -120,8 +131,8 @@ class RepairStudy:
         }
 
     def _methods(self, selection: str) -> tuple[str, ...]:
-        """All but least squares are for the importance's own masks only."""
-        if selection not in (OWN, BY_LAYERS):
+        """All but least squares are for the allocations' masks only."""
+        if selection not in SELECTIONS.values():
             return (LEAST_SQUARES,)
         distilled = (DISTILLED, BOTH) if self._settings.distil else ()
         return LEAST_SQUARES, NORMS, *distilled
@@ -129,33 +140,27 @@ class RepairStudy:
     def _families(
         self, classes: tuple[str, ...], unlabelled: np.ndarray
     ) -> dict[str, NestedMasks]:
-        """The sub-task's masks of all sizes, by the importance's selections."""
-        rule, count = self._settings.rule, len(classes)
-        found = {OWN: masks_by_threshold(self._importance, classes, rule=rule)}
-        if self._settings.by_layers:
-            losses = reconstruction_losses(
+        """The sub-task's masks of all sizes, by selection."""
+        return {
+            SELECTIONS[allocation]: mask_family(
+                allocation,
                 self._model,
-                unlabelled,
                 self._importance,
                 classes,
-                rule=rule,
+                lambda mask: self._costs.masked(mask, len(classes)).parameters,
+                unlabelled,
+                rule=self._settings.rule,
                 seed=self._settings.seed,
                 progress=False,
             )
-            found[BY_LAYERS] = masks_by_layers(
-                self._importance,
-                classes,
-                losses,
-                lambda mask: self._costs.masked(mask, count).parameters,
-                rule=rule,
-            )
-        return found
+            for allocation in self._settings.allocations
+        }
 
     def _masks(
         self, families: Mapping[str, NestedMasks], budget: float
     ) -> dict[str, ChannelMask]:
         """Masks within a budget, and others of the widths of the first."""
-        classes = families[OWN].classes
+        classes = next(iter(families.values())).classes
         full = self._costs.full().parameters
         found = {
             name: largest_mask_within(
@@ -165,7 +170,8 @@ class RepairStudy:
             )
             for name, masks in families.items()
         }
-        widths, rule = found[OWN].widths, self._settings.rule
+        rule = self._settings.rule
         for name, other in self._others.items():
+            widths = found[OWN].widths
             found[name] = mask_of_widths(other, classes, widths, rule)
         return found

@@ -19,16 +19,12 @@ from drnet_tf.criteria import Criterion
 from drnet_tf.deployment import file_bytes, file_milliseconds
 from drnet_tf.evaluation import evaluate
 from drnet_tf.importance import ChannelImportance
+from drnet_tf.mask_families import mask_family
 from drnet_tf.masks import ChannelMask, build_mask
-from drnet_tf.nested_masks import (
-    NestedMasks,
-    masks_by_layers,
-    masks_by_threshold,
-)
+from drnet_tf.nested_masks import NestedMasks
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import prune
 from drnet_tf.repair.cutting import Repair
-from drnet_tf.repair.redundancy import reconstruction_losses
 from drnet_tf.rules import check_rule
 
 # What is saved on the way to a limit of something else.
@@ -48,7 +44,7 @@ class MaskSelection:
     ) -> None:
         self._model, self._importance = model, importance
         self.costs = CostModel(model)
-        self._by_layers: dict[Any, tuple[np.ndarray, NestedMasks]] = {}
+        self._families: dict[Any, tuple[np.ndarray, NestedMasks]] = {}
 
     def find(
         self,
@@ -64,7 +60,7 @@ class MaskSelection:
           classes: the sub-task.
           criterion: what is asked for.
           cutter: repairs the networks that a search for a drop tries.
-          images: unlabelled, for the allocation to layers.
+          images: unlabelled, for the allocation.
           validation_data: with labels, for a drop.
         """
         _check_validation_data(criterion.name, validation_data)
@@ -129,38 +125,29 @@ class MaskSelection:
         images: np.ndarray | None,
         of: str,
     ) -> NestedMasks:
-        settings: dict[str, Any] = {
-            "rule": criterion.rule,
-            "round_to": criterion.round_to,
-        }
-        if criterion.allocation == "threshold":
-            return masks_by_threshold(self._importance, classes, **settings)
-        if images is None:
-            raise ValueError(
-                "images: got none for the allocation to layers, and the "
-                "importance holds none; pass images=, unlabelled ones of the "
-                "classes wanted, or dissect with keep_images=100."
-            )
         # Any budget of the same sub-task is a step on the same way.
-        key = (tuple(classes), criterion.rule, criterion.round_to, of)
-        known = self._by_layers.get(key)
-        if known is not None and np.array_equal(known[0], images):
+        key = (
+            tuple(classes),
+            criterion.allocation,
+            criterion.rule,
+            criterion.round_to,
+            of,
+        )
+        known = self._families.get(key)
+        if known and images is not None and np.array_equal(known[0], images):
             return known[1]
-        losses = reconstruction_losses(
+        masks = mask_family(
+            criterion.allocation,
             self._model,
-            images,
             self._importance,
             classes,
-            rule=criterion.rule,
-        )
-        masks = masks_by_layers(
-            self._importance,
-            classes,
-            losses,
             lambda mask: self._cost(mask, len(classes), of),
-            **settings,
+            images,
+            rule=criterion.rule,
+            round_to=criterion.round_to,
         )
-        self._by_layers[key] = images, masks
+        if images is not None:
+            self._families[key] = images, masks
         return masks
 
     def _cost(self, mask: ChannelMask, classes: int, of: str) -> int:

@@ -13,6 +13,7 @@ import keras
 from drnet_tf.artifacts import check_writable, write_json, write_together
 from drnet_tf.cost_records import MaskedCosts
 from drnet_tf.costs import count_costs
+from drnet_tf.criteria import RECONSTRUCTION
 from drnet_tf.deployment import load_drnet_tflite
 from drnet_tf.evaluation import Evaluation, evaluate
 from drnet_tf.masks import ChannelMask
@@ -132,6 +133,8 @@ class SubTask:
         small = count_costs(self.model)
         asked = ", ".join(f"{k} {v:g}" for k, v in self.criterion.items())
         how = "channels allocated to layers"
+        if origin.get("method") == RECONSTRUCTION:
+            how = "channels chosen by reconstruction"
         if "threshold" in origin:
             how = f"threshold {origin['threshold']:g}"
             how += f", round_to {origin['round_to']}"

@@ -120,12 +120,14 @@ class DRNet:
           round_to: every site keeps a multiple of this many channels.
           allocation: "threshold": one for the whole network, as in the paper;
             "layers": channels are taken where the layers that read them lose
-            least for the parameters (or MACs) saved. Goes well with a repair.
+            least for the parameters (or MACs) saved; "reconstruction": and of
+            each site those that can be missed best, whatever the importance
+            says. The last two go well with a repair.
           repair: "none", "norms", "least_squares", or "best" of these on images
             held back: how the network is made to reproduce the full one once it
             is cut, see `repair`; with `max_drop` every network that is tried is
             repaired.
-          images: for the repair and the allocation to layers, without labels,
+          images: for the repair and these allocations, without labels,
             of these classes; by default those that the importance holds
             (`dissect(..., keep_images=100)`).
 

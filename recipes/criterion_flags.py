@@ -33,7 +33,7 @@ _IMAGES = flags.DEFINE_integer(
     "validation_images", 150, "Images a class for --max_drop, at most."
 )
 _ALLOCATION = flags.DEFINE_enum(
-    "allocation", "threshold", ["threshold", "layers"],
+    "allocation", "threshold", ["threshold", "layers", "reconstruction"],
     "One threshold for all layers, or channels where they tell most.",
 )  # fmt: skip
 _REPAIR = flags.DEFINE_enum(
@@ -111,7 +111,7 @@ def images(
 
     validates = _MAX_DROP.value is not None
     # Both want images without labels.
-    repairs = _REPAIR.value != "none" or _ALLOCATION.value == "layers"
+    repairs = _REPAIR.value != "none" or _ALLOCATION.value != "threshold"
     if not flags.FLAGS.data:
         _check_no_data(validates, repairs and importance.images is None)
         return None, None

@@ -31,6 +31,7 @@ class ManyClasses:
       rule: how classes are combined.
       images_per_class: training images of each class.
       seed: which images are dissected.
+      allocations: how channels are chosen.
     """
 
     civ: Path
@@ -39,6 +40,7 @@ class ManyClasses:
     rule: str
     images_per_class: int
     seed: int
+    allocations: Sequence[str] = ("threshold", "layers", "reconstruction")
 
     def study(
         self, model: keras.Model, train: LabeledImages, test: LabeledImages
@@ -48,7 +50,13 @@ class ManyClasses:
 
         importance = self._importance(model, train)
         study = HeadStudy(
-            model, importance, self.rows, train, test, rule=self.rule
+            model,
+            importance,
+            self.rows,
+            train,
+            test,
+            allocations=self.allocations,
+            rule=self.rule,
         )
         return lambda classes: {
             "classes": list(classes),

@@ -5,11 +5,12 @@ Reads: a `.keras` classifier of many classes (`--model`), images of some of them
 by name (`--rows`). They are dissected with the other outputs cut off, once
 (`--civ` keeps the CIVs; if the file exists it is read).
 Writes: `--output`, a JSON with one row for each pair and triple (`--sizes`),
-budget of MACs, selection and head: the sub-task's outputs under the masked
-softmax, or all of them, where top-1 counts; beside it `<name>.md`, means and
-promotions (DRNet's Table 6). Prints them, too. `<output>.work` holds the rows
-of a run that was stopped, which goes on there; sub-tasks that `--output` has of
-a run with the same settings (but `--sizes`, `--every`) are taken from there.
+budget of MACs, way to choose channels (`--allocations`) and head: the
+sub-task's outputs under the masked softmax, or all of them, where top-1 counts;
+beside it `<name>.md`, means and promotions (DRNet's Table 6). Prints them, too.
+`<output>.work` holds the rows of a run that was stopped, which goes on there;
+sub-tasks that `--output` has of a run with the same settings (but `--sizes`,
+`--every`) are taken from there.
 
 Example:
   python recipes/repair_many_classes.py --model=mobilenet.keras \
@@ -45,8 +46,8 @@ _TEST = flags.DEFINE_integer("test_images", 50, "Of each class.")
 _RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
-    _MODEL, _ROWS, _CIV, _OUTPUT, *subtask_flags.FLAGS, _BUDGETS, _TRAIN, _TEST,
-    _RULE, _SEED,
+    _MODEL, _ROWS, _CIV, _OUTPUT, *subtask_flags.FLAGS,
+    subtask_flags.ALLOCATIONS, _BUDGETS, _TRAIN, _TEST, _RULE, _SEED,
 )  # fmt: skip
 
 
@@ -77,6 +78,7 @@ def main() -> None:
             _RULE.value,
             _TRAIN.value,
             _SEED.value,
+            subtask_flags.ALLOCATIONS.value,
         ).study(model, train, test)
 
     parts = kept.rows(subtasks, study)

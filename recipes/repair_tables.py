@@ -9,8 +9,10 @@ accuracy against the parameters that are left. `<output>.work` holds the rows of
 a run that was stopped, which goes on there. Rows that `--output` has of a run
 with the same settings (but `--sizes` and `--every`) are taken from there.
 
-Every mask is compared with random, magnitude and activation masks of the same
-width at every site (`--compare`), hard and repaired. Example:
+Channels are chosen by one threshold on the CIVs, by CIVs with widths by layer,
+and by reconstruction (`--allocations`); the first masks are compared with
+random, magnitude and activation masks of the same width at every site
+(`--compare`), hard and repaired. Example:
   python recipes/repair_tables.py --model=vgg16.keras --data=cifar10 \
     --civ=vgg16_civ.safetensors --preprocessing=cifar10 --output=repair.json
 
@@ -41,7 +43,6 @@ _BUDGETS = flags.DEFINE_list(
     "Shares of the parameters.",
 )
 _COMPARE = flags.DEFINE_bool("compare", True, "Other selections, too.")
-_BY_LAYERS = flags.DEFINE_bool("by_layers", True, "Widths by layer, too.")
 _DISTIL = flags.DEFINE_bool("distil", False, "One epoch of distillation, too.")
 _TEST = flags.DEFINE_integer("test_images", 500, "Test images of each class.")
 _REPAIR = flags.DEFINE_integer("repair_images", 200, "Images of each class.")
@@ -51,8 +52,8 @@ _TRAIN = flags.DEFINE_integer(
 _RULE = flags.DEFINE_string("rule", "mean", "How classes are combined.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which images are drawn.")
 _FLAGS = (
-    _MODEL, _CIV, _OUTPUT, *subtask_flags.FLAGS, _BUDGETS, _COMPARE,
-    _BY_LAYERS, _DISTIL, _TEST, _REPAIR, _TRAIN, _RULE, _SEED,
+    _MODEL, _CIV, _OUTPUT, *subtask_flags.FLAGS, subtask_flags.ALLOCATIONS,
+    _BUDGETS, _COMPARE, _DISTIL, _TEST, _REPAIR, _TRAIN, _RULE, _SEED,
 )  # fmt: skip
 flags.FLAGS.set_default("sizes", ["2", "3"])
 
@@ -116,7 +117,7 @@ def _study(importance: ChannelImportance) -> RepairStudy:
             tuple(map(float, _BUDGETS.value)),
             _RULE.value,
             _REPAIR.value,
-            _BY_LAYERS.value,
+            tuple(subtask_flags.ALLOCATIONS.value),
             _DISTIL.value,
             seed,
         ),

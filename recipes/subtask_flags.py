@@ -1,4 +1,4 @@
-"""Flags that say which sub-tasks a recipe measures."""
+"""Flags that say which sub-tasks a recipe measures, and their channels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from absl import flags
 _SIZES = flags.DEFINE_list("sizes", ["2"], "Classes of a sub-task.")
 _STEP = flags.DEFINE_integer("every", 1, "Takes each n-th sub-task only.", 1)
 FLAGS = (_SIZES, _STEP)
+ALLOCATIONS = flags.DEFINE_list(
+    "allocations",
+    ["threshold", "layers", "reconstruction"],
+    "How channels are chosen.",
+)
 
 
 def subtasks(names: Sequence[str]) -> list[tuple[str, ...]]:

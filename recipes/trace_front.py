@@ -35,7 +35,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON to write.", required=True)
 _BUDGETS = flags.DEFINE_list("budgets", None, "Shares of the parameters.")
 _RULE = flags.DEFINE_string("rule", "mean", "union, xor (pairs) or mean.")
 _ALLOCATION = flags.DEFINE_enum(
-    "allocation", "layers", ["threshold", "layers"],
+    "allocation", "layers", ["threshold", "layers", "reconstruction"],
     "One threshold for all layers, or channels where they tell most.",
 )  # fmt: skip
 _REPAIR = flags.DEFINE_enum(

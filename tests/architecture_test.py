@@ -95,6 +95,7 @@ RANKS = {
         "training",
         "filter_interpretation",
         "grad_cam",
+        "mask_families",
     },
     7: {"selection", "subnetworks", "subtask_trials", "class_mask_training"},
     8: {"subtasks"},
@@ -137,6 +138,7 @@ SIDEWAYS = {
     ("split_images", "preprocessing"),
     ("digits", "labeled_images"),
     ("finetuning", "repair"),
+    ("mask_families", "repair"),
 }
 
 # Everything else speaks Keras only, so that another backend could run it.

@@ -48,7 +48,7 @@ def test_every_budget_selection_and_head_has_a_row(found):
     rows, _, _ = found
     assert {(x["selection"], x["budget"], x["head"]) for x in rows} == {
         (selection, budget, head)
-        for selection in ("threshold", "layers")
+        for selection in ("threshold", "layers", "reconstruction")
         for budget in (0.8, 0.4)
         for head in ("own", "all")
     }

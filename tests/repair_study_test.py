@@ -57,14 +57,15 @@ def test_a_row_holds_every_selection_and_method(row):
     assert [x["budget"] for x in found["points"]] == [0.9, 0.5]
     for point in found["points"]:
         selections = point["selections"]
-        assert set(selections) == {"civ", "civ by layers", "random"}
+        own = {"civ", "civ by layers", "reconstruction"}
+        assert set(selections) == {*own, "random"}
         for network in selections.values():
             assert 0 < network["parameters"] <= point["budget"]
             assert all(0 <= x <= 1 for x in network["accuracy"].values())
         methods = {"hard", "least_squares"}
         assert set(selections["random"]["accuracy"]) == methods
         methods |= {"norms", "distilled", "least_squares, distilled"}
-        for name in ("civ", "civ by layers"):
+        for name in own:
             assert set(selections[name]["accuracy"]) == methods
 
 

@@ -356,6 +356,21 @@ def test_channels_are_allocated_to_layers(drnet, model, importance, data):
         drnet.subtask(("pig", "cat"), max_macs=0.5, allocation="layers")
 
 
+def test_channels_are_chosen_by_reconstruction(drnet, model, data):
+    settings = {"max_parameters": 0.4, "images": data[0]}
+    subtask = drnet.subtask(
+        ("pig", "cat"), **settings, allocation="reconstruction", rule="xor"
+    )
+    full = count_costs(model).parameters
+    assert count_costs(subtask.model).parameters <= 0.4 * full
+    assert subtask.mask.provenance["method"] == "reconstruction"
+    by_layers = drnet.subtask(("pig", "cat"), **settings, allocation="layers")
+    assert subtask.mask.keep.keys() == by_layers.mask.keep.keys()
+    assert "channels chosen by reconstruction" in subtask.summary()
+    with pytest.raises(ValueError, match="allocation by reconstruction"):
+        drnet.subtask(("pig", "cat"), max_macs=0.5, allocation="reconstruction")
+
+
 def test_a_drop_is_searched_over_allocations(drnet, data):
     settings = {"max_drop": 10.0, "validation_data": data, "images": data[0]}
     subtask = drnet.subtask(

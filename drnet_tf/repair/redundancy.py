@@ -14,31 +14,19 @@ squares of Z's first m rows (the matrix form of Gram-Schmidt).
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 
-from drnet_tf.channels.analysis import couple
-from drnet_tf.free_sites import GateSite
-from drnet_tf.graph import Call, Graph, read_graph
+from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
-from drnet_tf.operations import is_a
-from drnet_tf.progress import DelayedBar
-from drnet_tf.repair.activations import (
-    ArrayStore,
-    batch_size_for,
-    run_layer_by_layer,
-)
-from drnet_tf.repair.images import check_images
-from drnet_tf.repair.linear_layers import is_linear, linear_layer
 from drnet_tf.repair.positive import Cholesky
-from drnet_tf.repair.reference import Images
+from drnet_tf.repair.readers import find_readers, visit_readers
 from drnet_tf.repair.samples import Moments
 from drnet_tf.rules import subtask_scores
 from drnet_tf.sites import sites_for
 
-_DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
 _RIDGE = 1e-3  # of the mean variance of the inputs, as in `ridge`
 
 
@@ -77,101 +65,23 @@ def reconstruction_losses(
         site: np.argsort(-scores, kind="stable")
         for site, scores in subtask_scores(importance, classes, rule).items()
     }
-    readers = find_readers(graph, sites)
-    arrays = check_images(graph, images)
-    size = batch_size_for(graph)
-    batches = [slice(i, i + size) for i in range(0, len(arrays[0]), size)]
-    drawn = Images(arrays, batches, samples, seed)
     losses = {x.name: np.zeros(x.channels + 1) for x in sites}
-    bar = DelayedBar(len(graph.calls), "layer")
-    with ArrayStore(max_bytes) as store:
 
-        def reach(call: Call) -> None:
-            if call.name in readers:
-                moments = _moments(call, drawn, store)
-                layer = linear_layer(call.operation)
-                for site, gates in readers[call.name].items():
-                    reads = gates[layer.channels_of_unknowns(len(gates))]
-                    losses[site] += loss_of_prefixes(
-                        moments, reads, orders[site]
-                    )
+    def visit(moments: Moments, gates: Mapping[str, np.ndarray]) -> None:
+        for site, own in gates.items():
+            losses[site] += loss_of_prefixes(moments, own, orders[site])
 
-        for number in run_layer_by_layer(graph, arrays, batches, store, reach):
-            if progress:
-                bar.update(number + 1)
+    visit_readers(
+        graph,
+        find_readers(graph, sites),
+        images,
+        visit,
+        samples=samples,
+        max_bytes=max_bytes,
+        seed=seed,
+        progress=progress,
+    )
     return losses
-
-
-def find_readers(
-    graph: Graph, sites: Sequence[GateSite]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Which convolutions and Dense layers read a site's channels.
-
-    Args:
-      graph: of the network.
-      sites: free or tied.
-
-    Returns:
-      By call and site `(C,)` int: for every input channel of the call the
-      number of its gate, -1 if it is none of the site's.
-    """
-    flow = couple(graph)
-    places = {p.tensor: (s, p) for s in sites for p in s.places}
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for call in graph.calls:
-        if not is_linear(call.operation) or is_a(call, _DEPTHWISE):
-            continue
-        roots = flow.atoms.roots(flow[call.inputs[0]].atoms).tolist()
-        for tensor in _places_before(call, graph, places):
-            site, place = places[tensor]
-            own = flow.atoms.roots(flow[tensor].atoms).tolist()
-            gate_of = dict(zip(own, place.entries, strict=True))
-            gates = np.array([gate_of.get(root, -1) for root in roots])
-            if (gates >= 0).any():
-                seen = found.setdefault(call.name, {})
-                before = seen.get(site.name, gates)
-                seen[site.name] = np.maximum(gates, before)
-    return found
-
-
-def _places_before(
-    call: Call, graph: Graph, places: Container[int]
-) -> list[int]:
-    """The nearest gated tensors that a call reads; through a depthwise
-    convolution, whose outputs go with its inputs, the next ones, too.
-    """
-    producers = graph.producers()
-    found: list[int] = []
-    seen, stack = set(), [call.inputs[0]]
-    while stack:
-        tensor = stack.pop()
-        if tensor in seen:
-            continue
-        seen.add(tensor)
-        if tensor in places:
-            found.append(tensor)
-            stack += _before_depthwise(tensor, producers)
-            continue
-        maker = producers.get(tensor)
-        if maker and (
-            not is_linear(maker.operation) or is_a(maker, _DEPTHWISE)
-        ):
-            stack += maker.inputs
-    return found
-
-
-def _before_depthwise(
-    tensor: int, producers: Mapping[int, Call]
-) -> tuple[int, ...]:
-    """What the depthwise convolution reads that makes a tensor; () if none."""
-    maker = producers.get(tensor)
-    while maker is not None and len(maker.inputs) == 1:
-        if is_a(maker, _DEPTHWISE):
-            return maker.inputs
-        if is_linear(maker.operation):
-            break
-        maker = producers.get(maker.inputs[0])
-    return ()
 
 
 def loss_of_prefixes(
@@ -216,19 +126,3 @@ def _explained(
     lengths = np.searchsorted(ranks[order], np.arange(count + 1), "left")
     total = np.maximum(moments.yy[group] / n - y**2, 0).sum()
     return gained[lengths], float(total)
-
-
-def _moments(call: Call, images: Images, store: ArrayStore) -> Moments:
-    """Of a layer's inputs and outputs in the full network."""
-    layer = linear_layer(call.operation)
-    kernel = layer.kernel()
-    moments = Moments.zeros(*kernel.shape)
-    outputs = keras.ops.convert_to_numpy(
-        call.operation(store[call.inputs[0], 0][:1])
-    )
-    shape = layer.spatial(outputs.shape)
-    for number in range(len(images.batches)):
-        inputs = layer.channels_last(store[call.inputs[0], number])
-        x = layer.samples(inputs, images.places(shape, number), shape)
-        moments.add(x, x @ kernel)
-    return moments

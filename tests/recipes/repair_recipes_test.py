@@ -54,6 +54,7 @@ def test_tables_hold_all_pairs_and_means(recipe, tmp_path):
     assert {row["selection"] for row in written["means"]} == {
         "civ",
         "civ by layers",
+        "reconstruction",
         "random",
         "magnitude",
         "activation",

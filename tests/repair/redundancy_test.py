@@ -9,7 +9,8 @@ from keras import layers
 
 from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
-from drnet_tf.repair.redundancy import find_readers, reconstruction_losses
+from drnet_tf.repair.readers import find_readers
+from drnet_tf.repair.redundancy import reconstruction_losses
 from drnet_tf.sites import gate_sites
 
 NAMES = ("cat", "dog")
