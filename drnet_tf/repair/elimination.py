@@ -122,8 +122,12 @@ class _Emptied:
 
     def visit(self, moments: Moments, gates: Mapping[str, np.ndarray]) -> None:
         """Takes what a reader reads and gives, see `readers.Visit`."""
-        for site, own in gates.items():
-            self._systems[site] += systems_of(moments, own)
+        solved = systems_of(moments)
+        for site, owners in gates.items():
+            self._systems[site] += [
+                system.owned(own)
+                for system, own in zip(solved, owners, strict=bool(solved))
+            ]
             self._unseen[site] -= 1
             if not self._unseen[site]:
                 order, self.losses[site] = eliminate(
@@ -159,9 +163,9 @@ class System:
             places = places.reshape(-1, size)
             weights = self.weights[places]
             square = self.inverse[places[:, :, None], places[:, None, :]]
-            found[own] = (weights * np.linalg.solve(square, weights)).sum(
-                (1, 2)
-            )
+            # tr(W' S^-1 W) = tr(S^-1 W W'): as many right sides as unknowns.
+            powers = weights @ weights.swapaxes(1, 2)
+            found[own] = np.linalg.solve(square, powers).trace(0, 1, 2)
         return found
 
     def take(self, channels: Sequence[int] | np.ndarray) -> None:
@@ -177,6 +181,20 @@ class System:
         self.inverse = self.inverse[np.ix_(rest, rest)] - cross @ gains
         self.owners = self.owners[rest]
 
+    def owned(self, owners: np.ndarray) -> System:
+        """Of the unknowns of a site alone: the others stay, part of P and W.
+
+        Args:
+          owners: `(U,)` int, the channel of each unknown, or -1.
+        """
+        own = np.flatnonzero(owners >= 0)
+        return System(
+            self.inverse[np.ix_(own, own)],
+            self.weights[own],
+            owners[own],
+            self.unexplained,
+        )
+
     def of(self, channels: np.ndarray) -> System:
         """These channels alone: takes and prices among them are the same."""
         own = np.flatnonzero(np.isin(self.owners, channels))
@@ -185,21 +203,24 @@ class System:
         )
 
 
-def systems_of(moments: Moments, gates: np.ndarray) -> list[System]:
-    """The least squares of a reader's groups.
+def systems_of(moments: Moments) -> list[System]:
+    """The least squares of a reader's groups, each unknown a channel.
 
     Args:
       moments: of its inputs and outputs.
-      gates: `(G, U)` int, the channel of each unknown, or -1.
+
+    Returns:
+      One for each group; none if the outputs do not vary.
     """
     n = max(moments.count, 1)
     total = np.maximum(moments.yy / n - np.square(moments.y / n), 0).sum()
     if not total > 0:
         return []
     found = []
-    for group, owners in enumerate(gates):
+    for group in range(len(moments.xx)):
         x, y = moments.x[group] / n, moments.y[group] / n
-        gram = moments.xx[group] / n - np.outer(x, x)
+        gram = moments.xx[group] / n
+        gram -= np.outer(x, x)
         cross = moments.xy[group] / n - np.outer(x, y)
         strength = _RIDGE * np.trace(gram) / len(gram) or 1.0
         gram[np.diag_indices_from(gram)] += strength
@@ -207,16 +228,9 @@ def systems_of(moments: Moments, gates: np.ndarray) -> list[System]:
         weights = inverse @ cross
         variance = np.maximum(moments.yy[group] / n - y**2, 0).sum()
         left = max(variance - float((cross * weights).sum()), 0) / total
-        # Other unknowns stay: they are in P and W, and need no more to be.
-        own = np.flatnonzero(owners >= 0)
-        found.append(
-            System(
-                inverse[np.ix_(own, own)],
-                weights[own] / np.sqrt(total),
-                owners[own],
-                left,
-            )
-        )
+        unknowns = np.arange(len(gram))
+        weights /= np.sqrt(total)
+        found.append(System(inverse, weights, unknowns, left))
     return found
 
 
