@@ -31,11 +31,14 @@ class CurveSeries:
       fraction_kept: kept channels (or parameters) as fractions of the full
         network's, in (0, 1], in any order.
       accuracy: the accuracy at each, in [0, 1].
+      group: lines of one have one colour, and in each the first has the same
+        marker, the second the same, and so on; by default all differ.
     """
 
     name: str
     fraction_kept: Sequence[float]
     accuracy: Sequence[float]
+    group: str = ""
 
 
 def kept_channels(masks: Mapping[str, ChannelMask]) -> str:
@@ -151,13 +154,13 @@ def accuracy_curve(
     with svg.style():
         figure = svg.new_figure()
         panel = svg.add_panel(figure, 0, 0, 400, 260)
-        for number, line in enumerate(series):
+        for line, (colour, marker) in zip(series, _looks(series), strict=True):
             order = np.argsort(line.fraction_kept, kind="stable")
             panel.plot(
                 100 * np.asarray(line.fraction_kept)[order],
                 100 * np.asarray(line.accuracy)[order],
-                color=svg.SERIES[number % len(svg.SERIES)],
-                marker=svg.MARKERS[number % len(svg.MARKERS)],
+                color=svg.SERIES[colour % len(svg.SERIES)],
+                marker=svg.MARKERS[marker % len(svg.MARKERS)],
                 label=line.name,
                 linewidth=1.8,
                 markersize=5,
@@ -251,6 +254,19 @@ def _check_fractions(where: str, values: ArrayLike) -> None:
         raise ValueError(
             f"{where}: got {outside.flat[0]:g}, expected fractions in [0, 1]."
         )
+
+
+def _looks(series: Sequence[CurveSeries]) -> list[tuple[int, int]]:
+    """Numbers of the colour and the marker of each line."""
+    groups = list(dict.fromkeys(line.group for line in series))
+    if groups == [""]:
+        return [(number, number) for number in range(len(series))]
+    seen = dict.fromkeys(groups, -1)
+    found = []
+    for line in series:
+        seen[line.group] += 1
+        found.append((groups.index(line.group), seen[line.group]))
+    return found
 
 
 def _check_series(

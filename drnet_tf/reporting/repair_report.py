@@ -56,6 +56,7 @@ def repair_curves(means: Sequence[Mapping[str, Any]]) -> str:
             name,
             [row["parameters"] for row in rows],
             [row["accuracy"] for row in rows],
+            group=rows[0]["selection"],
         )
         for name, rows in lines.items()
     ]

@@ -1,5 +1,6 @@
 """Figures: what they show, that they are SVG, and what they refuse."""
 
+import dataclasses
 import importlib.util
 import re
 from xml.etree import ElementTree
@@ -230,6 +231,20 @@ def test_a_curve_is_drawn_in_the_order_of_its_shares():
     assert figures.accuracy_curve([ordered], "x") == figures.accuracy_curve(
         [shuffled], "x"
     )
+
+
+def test_lines_of_a_group_share_the_colour_and_differ_in_the_marker():
+    lines = [
+        CurveSeries(f"{group}, {name}", [0.1, 1.0], [0.5, 0.9], group=group)
+        for group in ("a", "b")
+        for name in ("hard", "repaired")
+    ]
+    drawn = figures.accuracy_curve(lines, "x")
+    colours = [drawn.count(colour) for colour in svg.SERIES]
+    assert colours[0] == colours[1] > 0 and not any(colours[2:])
+    alone = [dataclasses.replace(line, group="") for line in lines]
+    drawn = figures.accuracy_curve(alone, "x")
+    assert all(drawn.count(colour) for colour in svg.SERIES[:4])
 
 
 def test_histogram_states_the_fallback_rate():
