@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -67,25 +68,14 @@ def mask_family(
             "importance holds none; pass images=, unlabelled ones of the "
             "classes wanted, or dissect with keep_images=100."
         )
+    settings: dict[str, Any] = {"seed": seed, "progress": progress}
     if allocation == "layers":
         losses = reconstruction_losses(
-            model,
-            images,
-            importance,
-            classes,
-            rule=rule,
-            seed=seed,
-            progress=progress,
+            model, images, importance, classes, rule=rule, **settings
         )
     else:
         importance, losses = reconstruction_importance(
-            model,
-            images,
-            importance,
-            classes,
-            rule=rule,
-            seed=seed,
-            progress=progress,
+            model, images, importance, classes, rule=rule, **settings
         )
         rule = "mean"  # all of its rows are the same
     return masks_by_layers(

@@ -162,7 +162,8 @@ def masks_by_layers(
       importance: the CIVs λ^c.
       classes: the sub-task.
       losses: by site, of `repair.redundancy.reconstruction_losses` with the
-        same importance, classes and rule.
+        same importance, classes and rule, or those that come with the
+        importance from `repair.elimination.reconstruction_importance`.
       cost: of a mask, what is to be saved.
       rule, round_to: as for `masks.union`.
     """

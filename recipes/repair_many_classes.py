@@ -17,7 +17,7 @@ Example:
     --data=imagenette --rows=classes.json --civ=mobilenet_civ.safetensors \
     --preprocessing=127.5/127.5 --output=mobilenet_pairs.json
 
-MobileNet on Imagenette: 5 minutes to dissect, then a minute for each pair.
+MobileNet on Imagenette: 5 minutes to dissect, then two for each pair.
 """
 
 from __future__ import annotations

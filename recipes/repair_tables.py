@@ -16,7 +16,7 @@ random, magnitude and activation masks of the same width at every site
   python recipes/repair_tables.py --model=vgg16.keras --data=cifar10 \
     --civ=vgg16_civ.safetensors --preprocessing=cifar10 --output=repair.json
 
-VGG16: about a minute for each sub-task on 2 cores, three with --distil.
+VGG16: some minutes for each sub-task on 2 cores, more with --distil.
 """
 
 from __future__ import annotations
