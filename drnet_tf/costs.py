@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -139,6 +140,8 @@ class CostModel:
         for index, call in enumerate(calls):
             self._calls_of.setdefault(id(call.operation), []).append(index)
         self._weights = weights_of_calls(self._graph)
+        # By call: what was counted last, and of what.
+        self._counted: dict[int, tuple[Any, LayerCost]] = {}
         self._layers = self._count([Use()] * len(calls))
 
     def full(self) -> Costs:
@@ -204,34 +207,43 @@ class CostModel:
         return {name: np.arange(width) < num_classes}
 
     def _count(self, uses: Sequence[Use]) -> tuple[LayerCost, ...]:
+        keys = [use.key() for use in uses]
         layers = []
         for index, call in enumerate(self._graph.calls):
-            parts, use = self._products[index], uses[index]
-            kept = kept_weights(parts, use.before, use.after)
             calls = self._calls_of[id(call.operation)]
-            shared = functools.reduce(operator.or_, (uses[i] for i in calls))
-            parameters, learnable = kept_parameters(
-                call,
-                self._weights[index],
-                parts,
-                shared.before,
-                shared.after,
-                shared.axis,
-            )
-            layers.append(
-                LayerCost(
-                    call.name,
-                    type(call.operation).__name__,
-                    parameters,
-                    learnable,
-                    sum(
-                        part.positions * weights
-                        for part, weights in zip(parts, kept, strict=True)
-                    ),
-                    tuple(self._graph.tensors[call.outputs[0]].shape[1:]),
-                )
-            )
+            key = tuple(keys[i] for i in (index, *calls))
+            # The masks of a search differ at few sites from one to the next.
+            if index not in self._counted or self._counted[index][0] != key:
+                self._counted[index] = key, self._layer(index, uses)
+            layers.append(self._counted[index][1])
         return tuple(layers)
+
+    def _layer(self, index: int, uses: Sequence[Use]) -> LayerCost:
+        """What one of the calls costs; its layer has what any call runs."""
+        call, parts = self._graph.calls[index], self._products[index]
+        use = uses[index]
+        calls = self._calls_of[id(call.operation)]
+        shared = functools.reduce(operator.or_, (uses[i] for i in calls))
+        kept = kept_weights(parts, use.before, use.after)
+        parameters, learnable = kept_parameters(
+            call,
+            self._weights[index],
+            parts,
+            shared.before,
+            shared.after,
+            shared.axis,
+        )
+        return LayerCost(
+            call.name,
+            type(call.operation).__name__,
+            parameters,
+            learnable,
+            sum(
+                part.positions * weights
+                for part, weights in zip(parts, kept, strict=True)
+            ),
+            tuple(self._graph.tensors[call.outputs[0]].shape[1:]),
+        )
 
 
 def _learnable(layers: Sequence[LayerCost]) -> int:

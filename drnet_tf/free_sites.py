@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+
+import numpy as np
 
 from drnet_tf.graph import Call, Graph
 from drnet_tf.operations import is_a
@@ -113,6 +116,13 @@ class GatePlace:
     tensor: int
     axis: int
     entries: tuple[int, ...]
+
+    @functools.cached_property
+    def index(self) -> np.ndarray:
+        """`entries` as an array, to index with."""
+        index = np.array(self.entries, int)
+        index.setflags(write=False)
+        return index
 
 
 @dataclasses.dataclass(frozen=True)

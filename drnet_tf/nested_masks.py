@@ -11,7 +11,7 @@ from drnet_tf.allocation import width_path
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import ChannelMask, build_mask, check_round_to
 from drnet_tf.rules import subtask_scores
-from drnet_tf.width_masks import mask_of_widths
+from drnet_tf.width_masks import masks_of_widths
 
 
 class NestedMasks(Sequence[ChannelMask]):
@@ -134,12 +134,11 @@ def masks_by_rank(
     )
     score = np.concatenate(list(scores.values()))
     order = np.lexsort((share, -score, place > 0))
-    names = list(scores)
+    names, mask_of = list(scores), masks_of_widths(importance, classes, rule)
 
     def make(number: int) -> ChannelMask:
         counts = np.bincount(site[order[: order.size - number]])
-        widths = dict(zip(names, counts.tolist(), strict=True))
-        return mask_of_widths(importance, classes, widths, rule)
+        return mask_of(dict(zip(names, counts.tolist(), strict=True)))
 
     return NestedMasks(classes, order.size - len(names) + 1, make)
 
@@ -168,10 +167,7 @@ def masks_by_layers(
       rule, round_to: as for `masks.union`.
     """
     check_round_to(round_to)
-
-    def mask_of(widths: Mapping[str, int]) -> ChannelMask:
-        return mask_of_widths(importance, classes, widths, rule)
-
+    mask_of = masks_of_widths(importance, classes, rule)
     path = [
         widths
         for widths, _ in width_path(

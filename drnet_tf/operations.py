@@ -6,6 +6,7 @@ classes; base classes count, as custom layers derive from Keras' own.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 from drnet_tf.graph import Call
@@ -13,10 +14,13 @@ from drnet_tf.graph import Call
 
 def class_names(call: Call) -> frozenset[str]:
     """Names of Keras' own classes that the call's operation derives from."""
+    return _names_of_keras(type(call.operation).__mro__)
+
+
+@functools.cache  # asked for at every step of a budget search
+def _names_of_keras(bases: tuple[type, ...]) -> frozenset[str]:
     return frozenset(
-        base.__name__
-        for base in type(call.operation).__mro__
-        if base.__module__.startswith("keras.")
+        base.__name__ for base in bases if base.__module__.startswith("keras.")
     )
 
 

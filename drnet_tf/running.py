@@ -58,6 +58,14 @@ class Use:
     after: np.ndarray | None = None
     axis: int = -1
 
+    def key(self) -> tuple[bytes | None, bytes | None, int]:
+        """Equal for uses of the same channels."""
+        before, after = (
+            None if flags is None else flags.tobytes()
+            for flags in (self.before, self.after)
+        )
+        return before, after, self.axis
+
     def __or__(self, other: Use) -> Use:
         """What runs in either of two calls of a shared layer."""
         return Use(

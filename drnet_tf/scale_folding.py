@@ -100,7 +100,7 @@ def fold_scales(
                 f"{ {x.name: x.channels for x in sites.values()} }."
             )
         for place in sites[name].places:
-            own = np.asarray(factors, "float32")[list(place.entries)]
+            own = np.asarray(factors, "float32")[place.index]
             maker = _checked(place, graph, own, where, strict)
             plan[maker] = plan.get(maker, np.float32(1)) * own
     copy = copied(model)

@@ -96,7 +96,7 @@ def keep_by_tensor(
       keep: `(gates,)` bool for each site.
     """
     return {
-        place.tensor: keep[site.name][list(place.entries)]
+        place.tensor: keep[site.name][place.index]
         for site in sites
         for place in site.places
     }

@@ -164,7 +164,7 @@ def _left_by(
 ) -> set[str]:
     masks = {
         place.tensor: MaskedSite(
-            site.name, place.axis, ~closed[site.name][list(place.entries)]
+            site.name, place.axis, ~closed[site.name][place.index]
         )
         for site in sites
         if site.name in closed

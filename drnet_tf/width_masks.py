@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -40,30 +40,49 @@ def mask_of_widths(
       >>> mask_of_widths(importance, ("cat",), {"relu": 2})["relu"].tolist()
       [True, False, True]
     """
+    return masks_of_widths(importance, classes, rule)(widths)
+
+
+def masks_of_widths(
+    importance: ChannelImportance, classes: Sequence[str], rule: str = "mean"
+) -> Callable[[Mapping[str, int]], ChannelMask]:
+    """`mask_of_widths` for many widths of one sub-task, ranked once.
+
+    Args:
+      importance, classes, rule: see there.
+    """
     scores = subtask_scores(importance, classes, rule)
-    check_channels(
-        "widths", dict.fromkeys(widths, 0), dict.fromkeys(scores, 0), "given"
-    )
-    keep = {}
-    for site, own in scores.items():
-        if not 0 <= widths[site] <= own.size:
-            raise ValueError(
-                f"widths, site '{site}': got {widths[site]} channels, expected "
-                f"0 to {own.size}."
-            )
-        order = np.argsort(-own, kind="stable")
-        keep[site] = np.zeros(own.size, bool)
-        keep[site][order[: widths[site]]] = True
-    return ChannelMask(
-        keep,
-        tuple(classes),
-        {
-            "method": importance.method,
-            "fingerprint": importance.fingerprint,
-            "rule": rule,
-            "widths": dict(widths),
-        },
-    )
+    # The place of every channel in its site, 0 for the best.
+    places = {
+        site: np.argsort(np.argsort(-own, kind="stable"))
+        for site, own in scores.items()
+    }
+
+    def mask_of(widths: Mapping[str, int]) -> ChannelMask:
+        check_channels(
+            "widths",
+            dict.fromkeys(widths, 0),
+            dict.fromkeys(places, 0),
+            "given",
+        )
+        for site, own in places.items():
+            if not 0 <= widths[site] <= own.size:
+                raise ValueError(
+                    f"widths, site '{site}': got {widths[site]} channels, "
+                    f"expected 0 to {own.size}."
+                )
+        return ChannelMask(
+            {site: own < widths[site] for site, own in places.items()},
+            tuple(classes),
+            {
+                "method": importance.method,
+                "fingerprint": importance.fingerprint,
+                "rule": rule,
+                "widths": dict(widths),
+            },
+        )
+
+    return mask_of
 
 
 def full_mask(channels: Mapping[str, int]) -> ChannelMask:

@@ -287,6 +287,33 @@ def test_refuses_an_open_image_size():
         )
 
 
+def twice():
+    """A convolution that is called on two tensors."""
+    inputs = keras.Input((8, 8, 3))
+    stem = layers.Conv2D(4, 3, padding="same", name="stem")(inputs)
+    shared = layers.Conv2D(4, 3, padding="same", name="shared")
+    x = layers.ReLU(name="first")(shared(layers.ReLU(name="stem_relu")(stem)))
+    x = layers.ReLU(name="second")(shared(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(5, name="logits")(x))
+
+
+@pytest.mark.parametrize("make", [chain, residual, twice])
+def test_one_asked_often_counts_as_one_asked_once(make):
+    model = make()
+    often = CostModel(model)
+    for seed in range(6):
+        mask = random_mask(model, seed)
+        for num_classes in (None, 2):
+            once = CostModel(model).masked(mask, num_classes)
+            assert often.masked(mask, num_classes) == once
+        one = {**mask.keep, mask.sites[0]: ~mask[mask.sites[0]]}
+        for keep in (one, mask.keep):
+            near = ChannelMask(keep)
+            assert often.masked(near) == CostModel(model).masked(near)
+    assert often.full() == CostModel(model).full()
+
+
 def test_masked_costs_are_quick():
     inputs = x = keras.Input((8, 8, 3))
     for number in range(40):

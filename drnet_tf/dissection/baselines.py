@@ -2,7 +2,7 @@
 
 `dissect` takes them like any other method. The functions `*_importance` give
 the same scores at the sites and classes of a given importance, so that masks of
-the same width at every site can be made of both (`masks.mask_of_widths`).
+the same width at every site can be made of both (`width_masks.mask_of_widths`).
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _class_means(
         np.add.at(counts, labels, 1)
         for site in sites:
             for place in site.places:
-                gates = np.array(place.entries)
+                gates = place.index
                 np.add.at(
                     sums[site.name],
                     (labels[:, None], gates),

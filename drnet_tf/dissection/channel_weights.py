@@ -30,7 +30,7 @@ def filter_magnitudes(
                 (x for x in site.places if len(x.entries) == len(widths)), None
             )
             if place is not None:
-                np.add.at(sums, list(place.entries), widths)
+                np.add.at(sums, place.index, widths)
         found[site.name] = sums
     return found
 
@@ -59,7 +59,7 @@ def norm_scales(
                 if call.name not in norms:  # two places may lie behind one norm
                     norms.add(call.name)
                     scale = np.abs(keras.ops.convert_to_numpy(scale))
-                    np.add.at(sums, list(place.entries), scale)
+                    np.add.at(sums, place.index, scale)
         if not norms:
             raise ValueError(
                 f"Site '{site.name}': found no batch norm with a scale before "

@@ -113,7 +113,7 @@ class FRAT:
         for site in problem.sites:
             means = np.zeros((len(images_of), site.channels))
             for place in site.places:
-                gates = list(place.entries)
+                gates = place.index
                 part = next(parts) / images_of[:, None]
                 np.add.at(means.T, gates, part.T)
             scores[site.name] = min_max(means, 1).astype(np.float32)

@@ -203,7 +203,7 @@ def _by_site(problem: Problem, walk: BackWalk) -> dict[str, np.ndarray]:
         for place in site.places:
             relevance = walk.of(place.tensor, place.axis)
             if relevance is not None:
-                np.maximum.at(best, list(place.entries), relevance.T)
+                np.maximum.at(best, place.index, relevance.T)
         scores[site.name] = best.T.astype(np.float32)
     return scores
 
