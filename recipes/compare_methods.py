@@ -18,7 +18,8 @@ squares. Example:
   python recipes/compare_methods.py --model=vgg16.keras --data=cifar10 \
     --preprocessing=cifar10 --output=methods.json
 
-VGG16: dissecting takes half an hour on 2 cores, each pair some 5 minutes.
+VGG16: dissecting takes three quarters of an hour on 2 cores, each pair some 5
+minutes.
 """
 
 from __future__ import annotations

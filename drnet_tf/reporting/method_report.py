@@ -185,7 +185,7 @@ def _difference_table(results: Results) -> Table:
 
 def _dissection_table(results: Results) -> Table:
     rows = [
-        {"method": name, "rule": next(iter(results["rules"][name])), **own}
+        {**own, "method": name, "rule": next(iter(results["rules"][name]))}
         for name, own in results["dissection"].items()
     ]
     columns = [
