@@ -56,6 +56,9 @@ def test_everything_is_written_and_said(recipe, tmp_path):
     text = (tmp_path / "out.md").read_text("utf-8")
     assert "Least squares" in text
     assert "cdrp is beaten" in text
+    dissecting = text[text.index("Dissecting") :]
+    for name in written["dissection"]:
+        assert f"| {name} " in dissecting
     page = (tmp_path / "out.html").read_text("utf-8")
     assert "<svg" in page
     assert "Dissecting" in page
