@@ -109,7 +109,7 @@ def _write(
     output: Path, results: dict[str, Any], rows: list[dict[str, Any]]
 ) -> None:
     from drnet_tf.artifacts import write_json, write_text
-    from drnet_tf.method_study import differences, winners
+    from drnet_tf.paired_differences import differences, winners
     from drnet_tf.reporting.method_report import (
         method_curves,
         method_page,

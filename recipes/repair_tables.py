@@ -61,7 +61,7 @@ flags.FLAGS.set_default("sizes", ["2", "3"])
 def main() -> None:
     from drnet_tf.artifacts import check_writable, write_json, write_text
     from drnet_tf.importance import ChannelImportance
-    from drnet_tf.reporting.repair_report import repair_curves, repair_table
+    from drnet_tf.reporting.repair_report import repair_curves, repair_tables
     from drnet_tf.subtask_trials import summarise
 
     output = Path(_OUTPUT.value)
@@ -78,10 +78,11 @@ def main() -> None:
     rows = kept.rows(subtasks, lambda: _study(importance).row)
     means = summarise(rows)
     write_json(paths[0], {"settings": settings, "means": means, "rows": rows})
-    write_text(paths[1], f"# {output.stem}\n\n{repair_table(means)}\n")
+    tables = repair_tables(output.stem, means, rows)
+    write_text(paths[1], tables)
     write_text(paths[2], repair_curves(means))
     kept.remove()
-    print(repair_table(means))
+    print(tables)
 
 
 def _study(importance: ChannelImportance) -> RepairStudy:

@@ -37,6 +37,7 @@ RANKS = {
         "names",
         "progress",
         "cost_records",
+        "paired_differences",
         "clustering",
         "published_results",
         "subtask_draws",

@@ -7,31 +7,12 @@ import pytest
 from drnet_tf.dissection.baselines import random_importance
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
-from drnet_tf.method_study import MethodStudy, differences, winners
+from drnet_tf.method_study import MethodStudy
 from drnet_tf.nested_masks import masks_by_rank
 from drnet_tf.subtask_trials import SubtaskTrials
 
 NAMES = ("cat", "cow", "dog")
 METHODS = ("cdrp", "random")
-
-
-def _row(**accuracies):
-    selections = {
-        name: {"parameters": 0.5, "macs": 0.5, "accuracy": {"hard": value}}
-        for name, value in accuracies.items()
-    }
-    return {
-        "classes": ["a", "b"],
-        "full_accuracy": 1.0,
-        "points": [{"budget": 0.5, "selections": selections}],
-    }
-
-
-ROWS = [
-    _row(cdrp=0.8, taylor=0.9, random=0.5),
-    _row(cdrp=0.6, taylor=0.8, random=0.5),
-    _row(cdrp=0.9, taylor=0.9, random=0.6),
-]
 
 
 @pytest.fixture(scope="module")
@@ -98,21 +79,3 @@ def test_ranks_keep_the_best_of_each_site_and_break_ties_evenly():
     kept = [(m["a"].sum().item(), m["b"].sum().item()) for m in masks]
     assert kept == [(4, 2), (3, 2), (3, 1), (2, 1), (1, 1)]
     assert masks[4]["b"].tolist() == [False, True]
-
-
-def test_differences_are_of_pairs():
-    found = {x["method"]: x for x in differences(ROWS, "cdrp")}
-    assert list(found) == ["taylor", "cdrp", "random"]
-    assert found["taylor"]["difference"] == pytest.approx(0.1)
-    assert found["taylor"]["standard_error"] == pytest.approx(
-        np.std([0.1, 0.2, 0.0], ddof=1) / 3**0.5
-    )
-    assert found["taylor"]["better"] == 2
-    assert found["cdrp"]["difference"] == 0
-
-
-def test_as_good_is_what_two_standard_errors_do_not_tell_apart():
-    (found,) = winners(ROWS)
-    assert found["best"] == "taylor"
-    assert found["accuracy"] == pytest.approx(2.6 / 3)
-    assert found["as_good"] == ["cdrp"]  # behind by 0.1 ± 0.058

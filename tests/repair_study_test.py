@@ -8,7 +8,7 @@ from drnet_tf.dissection.baselines import random_importance
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.labeled_images import LabeledImages
 from drnet_tf.repair_study import RepairStudy, StudySettings
-from drnet_tf.reporting.repair_report import repair_curves, repair_table
+from drnet_tf.reporting.repair_report import repair_curves, repair_tables
 from drnet_tf.subtask_trials import summarise
 
 NAMES = ("cat", "cow", "dog")
@@ -69,27 +69,17 @@ def test_a_row_holds_every_selection_and_method(row):
             assert set(selections[name]["accuracy"]) == methods
 
 
+def _of_one_selection(accuracy):
+    network = {"parameters": 0.08, "macs": 0.2, "accuracy": {"hard": accuracy}}
+    return {
+        "classes": ["a", "b"],
+        "full_accuracy": 1.0,
+        "points": [{"budget": 0.1, "selections": {"civ": network}}],
+    }
+
+
 def test_means_and_drops_are_over_the_sub_tasks():
-    rows = [
-        {
-            "classes": ["a", "b"],
-            "full_accuracy": 1.0,
-            "points": [
-                {
-                    "budget": 0.1,
-                    "selections": {
-                        "civ": {
-                            "parameters": 0.08,
-                            "macs": 0.2,
-                            "accuracy": {"hard": accuracy},
-                        }
-                    },
-                }
-            ],
-        }
-        for accuracy in (0.7, 0.9)
-    ]
-    (found,) = summarise(rows)
+    (found,) = summarise([_of_one_selection(x) for x in (0.7, 0.9)])
     assert found["subtasks"] == 2 and found["classes"] == 2
     assert found["mean"] == pytest.approx(0.2)
     assert found["worst"] == pytest.approx(0.3)
@@ -97,9 +87,23 @@ def test_means_and_drops_are_over_the_sub_tasks():
     assert found["accuracy"] == pytest.approx(0.8)
 
 
-def test_table_and_curves_show_the_means(row):
+def test_tables_show_the_means_and_the_differences(row):
     means = summarise([row[0]])
-    table = repair_table(means)
+    text = repair_tables("net", means, [row[0]])
+    head, table, heading, _, differing = text.rstrip().split("\n\n")
+    assert head == "# net"
     assert table.count("\n") == 1 + len(means)
     assert "| least_squares, distilled |" in table
+    assert heading == "## Differences from civ on the same sub-tasks"
+    others = [x for x in means if x["selection"] != "civ"]
+    assert differing.count("\n") == 1 + len(others)
+
+
+def test_one_selection_has_no_differences():
+    row = _of_one_selection(0.7)
+    assert "Differences" not in repair_tables("net", summarise([row]), [row])
+
+
+def test_curves_show_the_means(row):
+    means = summarise([row[0]])
     assert "civ, least_squares" in repair_curves(means)

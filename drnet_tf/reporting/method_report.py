@@ -34,7 +34,7 @@ def method_tables(title: str, results: Results) -> str:
       title: of the page.
       results: of `recipes/compare_methods.py`: "means" of
         `subtask_trials.summarise`, "differences" and "winners" of
-        `method_study`, "dissection", "rules", "reference" and
+        `paired_differences`, "dissection", "rules", "reference" and
         "classifier_only".
     """
     parts = [f"# {title}", _introduction(results)]

@@ -1,43 +1,97 @@
-"""The table and the picture of a repair study."""
+"""The tables and the picture of a repair study."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from drnet_tf.paired_differences import (
+    differences,
+    differences_at_equal_macs,
+)
 from drnet_tf.reporting.figures import CurveSeries, accuracy_curve
+from drnet_tf.reporting.tables import Column, markdown
 
-_COLUMNS = {
-    "classes": ("Classes", "{}"),
-    "budget": ("Budget", "{:.0%}"),
-    "selection": ("Channels by", "{}"),
-    "method": ("Then", "{}"),
-    "subtasks": ("Sub-tasks", "{}"),
-    "parameters": ("Parameters", "{:.1%}"),
-    "macs": ("MACs", "{:.1%}"),
-    "full_accuracy": ("Full network", "{:.2%}"),
-    "accuracy": ("Sub-network", "{:.2%}"),
-    "mean": ("Mean drop", "{:.2%}"),
-    "standard_error": ("± s.e.", "{:.2%}"),
-    "worst": ("Worst drop", "{:.2%}"),
-}
+_COLUMNS = (
+    Column("classes", "Classes"),
+    Column("budget", "Budget", ".0%"),
+    Column("selection", "Channels by"),
+    Column("method", "Then"),
+    Column("subtasks", "Sub-tasks"),
+    Column("parameters", "Parameters", ".1%"),
+    Column("macs", "MACs", ".1%"),
+    Column("full_accuracy", "Full network", ".2%"),
+    Column("accuracy", "Sub-network", ".2%"),
+    Column("mean", "Mean drop", ".2%"),
+    Column("standard_error", "± s.e.", ".2%"),
+    Column("worst", "Worst drop", ".2%"),
+)
+_DIFFERENCES = (
+    Column("classes", "Classes"),
+    Column("budget", "Budget", ".0%"),
+    Column("treatment", "Then"),
+    Column("method", "Channels by"),
+    Column("difference", "Difference", "+.2f", "points"),
+    Column("standard_error", "± s.e.", ".2f", "points"),
+    Column("better", "Better on", ",", "sub-tasks"),
+    Column("at_equal_macs", "At equal MACs", "+.2f", "points"),
+    Column("error_at_equal_macs", "± s.e.", ".2f", "points"),
+)
 
 
-def repair_table(means: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table.
+def repair_tables(
+    title: str,
+    means: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+) -> str:
+    """The study as Markdown: means, and differences on the same sub-tasks.
 
     Args:
+      title: of the page.
       means: of `subtask_trials.summarise`.
+      rows: that these are of.
     """
-    lines = [
-        [head for head, _ in _COLUMNS.values()],
-        ["---"] * len(_COLUMNS),
-        *(
-            [form.format(row[name]) for name, (_, form) in _COLUMNS.items()]
-            for row in means
-        ),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    parts = [f"# {title}", markdown(means, _COLUMNS).rstrip()]
+    reference = next(iter(rows[0]["points"][0]["selections"]))
+    found = _differences(rows, reference)
+    if found:
+        parts += [
+            f"## Differences from {reference} on the same sub-tasks",
+            "Budgets are of parameters. At equal MACs the other network lies "
+            f"between two of {reference}; – where it has none as large.",
+            markdown(found, _DIFFERENCES).rstrip(),
+        ]
+    return "\n\n".join([*parts, ""])
+
+
+def _differences(
+    rows: Sequence[Mapping[str, Any]], reference: str
+) -> list[dict[str, Any]]:
+    """In points; without the reference's own rows, which are zeros."""
+    sizes: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        sizes.setdefault(len(row["classes"]), []).append(row)
+    found = []
+    for size, own in sizes.items():
+        at_equal_macs = differences_at_equal_macs(own, reference)
+        for row in differences(own, reference):
+            if row["method"] == reference:
+                continue
+            key = row["budget"], row["treatment"], row["method"]
+            gain, error = at_equal_macs.get(key, (None, None))
+            found.append(
+                {
+                    "classes": size,
+                    **row,
+                    "difference": 100 * row["difference"],
+                    "standard_error": 100 * row["standard_error"],
+                    "at_equal_macs": None if gain is None else 100 * gain,
+                    "error_at_equal_macs": None
+                    if error is None
+                    else 100 * error,
+                }
+            )
+    return found
 
 
 def repair_curves(means: Sequence[Mapping[str, Any]]) -> str:
