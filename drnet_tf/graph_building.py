@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import sys
 import types
-from collections.abc import Container
+import warnings
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,11 +14,17 @@ import numpy as np
 
 from drnet_tf.graph import nodes_in_order, read_graph
 
+_FUNCTIONS = ("activation", "recurrent_activation")
+
 
 def new_inputs(model: keras.Model) -> list[keras.KerasTensor]:
     """Fresh symbolic inputs like those of a model: shape, dtype and name."""
+    # The names are the layers': tensors are numbered through the session. A
+    # Sequential does not show its input layer, a model of the inputs does.
+    ends = keras.Model(model.inputs, model.inputs, name="inputs")
+    names = {id(layer.output): layer.name for layer in ends.layers}
     return [
-        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name)
+        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=names[id(x)])
         for x in model.inputs
     ]
 
@@ -56,6 +63,93 @@ def functional_model(
         sys.setrecursionlimit(limit)
 
 
+def config_of(operation: keras.Operation) -> dict[str, Any]:
+    """Its config, with functions of the user's own as they are.
+
+    Keras writes a function by its name, and reads a name as its own function
+    of that name: somebody's `relu` would come back as Keras'.
+
+    Args:
+      operation: a layer or an operator; it is not changed.
+
+    Raises:
+      ValueError: it has no config.
+
+    Example:
+      >>> def relu(x):
+      ...     return keras.ops.maximum(x, 0.1 * x)
+      >>> own = keras.layers.Dense(2, activation=relu)
+      >>> config_of(own)["activation"] is relu
+      True
+      >>> config_of(keras.layers.Dense(2, activation="relu"))["activation"]
+      'relu'
+    """
+    try:
+        with warnings.catch_warnings():
+            # It is not loaded from anywhere: the function itself is taken.
+            warnings.filterwarnings("ignore", "The object being serialized")
+            config = copy.deepcopy(operation.get_config())
+    except Exception as error:
+        raise _not_remade(operation, error) from error
+    for name in _FUNCTIONS:
+        own = getattr(operation, name, None)
+        if name in config and callable(own) and not _is_of_keras(own):
+            config[name] = own
+    return config
+
+
+def remade(
+    operation: keras.Operation, config: Mapping[str, Any]
+) -> keras.Operation:
+    """A new operation of the same class.
+
+    Args:
+      operation: a layer or an operator; it is not changed.
+      config: of `config_of`, maybe with other values.
+
+    Raises:
+      ValueError: the class does not take its config back.
+    """
+    try:
+        if type(operation) is keras.layers.Lambda:
+            # Its config holds code, which Keras reads from nobody.
+            own = ("function", "mask", "arguments")
+            functions = {name: getattr(operation, name) for name in own}
+            return keras.layers.Lambda(**{**config, **functions})
+        return type(operation).from_config(dict(config))
+    except Exception as error:
+        raise _not_remade(operation, error) from error
+
+
+def give_weights(layer: keras.Layer, arrays: Sequence[np.ndarray]) -> None:
+    """Sets the arrays of a layer that was made anew, and puts them to use."""
+    layer.set_weights(arrays)
+    _put_to_use(layer)
+
+
+def _put_to_use(operation: keras.Operation) -> None:
+    if isinstance(operation, keras.layers.Normalization):
+        operation.finalize_state()  # reads adapted statistics only here
+
+
+def _is_of_keras(function: Callable[..., Any]) -> bool:
+    """Whether a config tells it: a layer, or a function that Keras names."""
+    name = getattr(function, "__name__", "")
+    return (
+        isinstance(function, keras.Operation)
+        or getattr(keras.activations, name, None) is function
+    )
+
+
+def _not_remade(operation: keras.Operation, error: Exception) -> ValueError:
+    reason = str(error).strip().split("\n")[0]
+    return ValueError(
+        f"Layer '{operation.name}': its {type(operation).__name__} cannot be "
+        f"made anew from its config ({reason}); give it a get_config() and "
+        "register it by keras.saving.register_keras_serializable()."
+    )
+
+
 def copied(model: keras.Model, dtype_policy: str | None = None) -> keras.Model:
     """A network of the same layers and weights, none of them shared.
 
@@ -66,13 +160,15 @@ def copied(model: keras.Model, dtype_policy: str | None = None) -> keras.Model:
     """
 
     def clone(layer: keras.Layer) -> keras.Layer:
-        config = copy.deepcopy(layer.get_config())
+        config = config_of(layer)
         if dtype_policy is not None and "dtype" in config:
             config["dtype"] = dtype_policy
-        return type(layer).from_config(config)
+        return remade(layer, config)
 
     made = keras.models.clone_model(model, clone_function=clone)
     made.set_weights(model.get_weights())
+    for call in read_graph(made).calls:
+        _put_to_use(call.operation)
     return made
 
 

@@ -9,6 +9,7 @@ import keras
 
 from drnet_tf.classifier import Classifier
 from drnet_tf.graph import Call, Graph
+from drnet_tf.graph_building import config_of, remade
 from drnet_tf.operations import is_a
 
 
@@ -65,8 +66,7 @@ def head_softmaxes(graph: Graph, classifier: Classifier) -> frozenset[str]:
 
 def _linear(call: Call, graph: Graph) -> keras.Layer:
     layer = call.operation
-    config = {**layer.get_config(), "activation": None}
-    copy = type(layer).from_config(config)
+    copy = remade(layer, {**config_of(layer), "activation": None})
     copy.build(graph.tensors[call.inputs[0]].shape)
     copy.set_weights(layer.get_weights())
     return copy

@@ -335,3 +335,18 @@ def test_nested_model_without_a_graph_is_one_call():
     model = keras.Model(x, doubled()(Subclassed(name="inner")(x)))
     assert names(model) == ["inner", "net"]
     check_replay(model, images(2, 3))
+
+
+def test_new_inputs_are_named_as_the_input_layers():
+    x = keras.Input((3,))
+    model = keras.Model(x, layers.Dense(2)(x))
+    (name,) = (
+        layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.InputLayer)
+    )
+    assert [x.name for x in new_inputs(model)] == [name] != [x.name]
+    chain = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    (made,) = new_inputs(chain)
+    config = chain.get_config()["layers"][0]["config"]
+    assert made.name == config["name"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import keras
+import numpy as np
 
-from drnet_tf.assembly.component import Part
+from drnet_tf.assembly.component import Part, has_plain_weights
 from drnet_tf.assembly.copying import copied_config, plain_name
 from drnet_tf.assembly.fusion import FUSIONS, Fused, NotAlignable
 from drnet_tf.assembly.lanes import Lanes
+from drnet_tf.channels.rules.activations import is_pointwise
 from drnet_tf.graph import Call, replay
+from drnet_tf.graph_building import give_weights, remade
 
 # What widths, training and the start of weights decide, not the architecture.
 _MAY_DIFFER = (
@@ -64,10 +67,10 @@ def align_parts(parts: list[Part], image: Any) -> Any:
             _refuse(step, str(error))
         lanes[step.outputs[0]] = fused.lanes
         config = {**fused.config, "name": plain_name(step)}
-        new = type(step.operation).from_config(config)
+        new = remade(step.operation, config)
         outputs = new(*args, **kwargs)
         if fused.weights:
-            new.set_weights(fused.weights)
+            give_weights(new, fused.weights)
         return outputs
 
     (logits,) = replay(first, [image], call)
@@ -75,13 +78,31 @@ def align_parts(parts: list[Part], image: Any) -> Any:
 
 
 def _fuse(parts: list[Part], steps: list[Call], lanes: list[Lanes]) -> Fused:
-    kind = type(steps[0].operation)
-    fusion = next((x for x in FUSIONS if x.covers(steps[0])), None)
+    step, kind = steps[0], type(steps[0].operation)
+    activation = getattr(step.operation, "activation", None)
+    # The head's own softmax is left out.
+    if activation is not None and step.name not in parts[0].softmaxes:
+        _check_activation(activation)
+    fusion = next((x for x in FUSIONS if x.covers(step)), None)
     if fusion is None:
         raise NotAlignable(f"{kind.__name__} is not among what can be aligned")
-    if getattr(steps[0].operation, "data_format", "") == "channels_first":
+    if getattr(step.operation, "data_format", "") == "channels_first":
         raise NotAlignable("its channels come first")
-    return fusion.fuse(parts, steps, lanes)
+    if not all(has_plain_weights(x.operation) for x in steps):
+        raise NotAlignable("its weights are quantized, or have LoRA's beside")
+    fused = fusion.fuse(parts, steps, lanes)
+    for number, (part, own) in enumerate(zip(parts, steps, strict=True)):
+        made = part.graph.tensors[own.outputs[0]].shape[-1:]
+        if made != (len(fused.lanes.of(number)),):
+            raise NotAlignable("it makes more or fewer channels than it reads")
+    return fused
+
+
+def _check_activation(activation: Any) -> None:
+    """Refuses a function that may mix the channels of different parts."""
+    if not is_pointwise(activation):
+        name = getattr(activation, "__name__", type(activation).__name__)
+        raise NotAlignable(f"its activation '{name}' may read all channels")
 
 
 def _check_same(parts: list[Part]) -> None:
@@ -108,13 +129,37 @@ def _difference(ours: Part, a: Call, theirs: Part, b: Call) -> str | None:
         return f"has '{b.name}' there, which reads other tensors"
     if (a.name == ours.head.name) != (b.name == theirs.head.name):
         return "makes its logits elsewhere"
-    if repr((a.args, a.kwargs)) != repr((b.args, b.kwargs)):
+    if not _are_same((a.args, a.kwargs), (b.args, b.kwargs)):
         return f"has '{b.name}' there, called with other arguments"
     first, second = copied_config(ours, a), copied_config(theirs, b)
-    for key in first:
-        if key not in _MAY_DIFFER and first[key] != second.get(key):
+    for key in {**first, **second}:
+        if key not in _MAY_DIFFER and not _are_same(
+            first.get(key), second.get(key)
+        ):
             return f"has '{b.name}' there, with {key} {second.get(key)}"
     return None
+
+
+def _are_same(first: Any, second: Any) -> bool:
+    """Whether two structures hold the same, arrays compared by their values."""
+    try:
+        keras.tree.assert_same_structure(first, second)
+    except (TypeError, ValueError):
+        return False
+    pairs = zip(
+        keras.tree.flatten(first), keras.tree.flatten(second), strict=True
+    )
+    return all(
+        type(x) is type(y) and np.array_equal(_plain(x), _plain(y))
+        for x, y in pairs
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A tensor or variable as an array, all else as it is."""
+    if isinstance(value, keras.Variable) or keras.ops.is_tensor(value):
+        return keras.ops.convert_to_numpy(value)
+    return value
 
 
 def _refuse(step: Call, reason: str) -> NoReturn:

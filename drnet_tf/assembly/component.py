@@ -135,8 +135,14 @@ class Part:
 
         Raises:
           ValueError: there is no such image of a class, or its mean logit is
-            not positive.
+            not positive; or the head has no plain weights to multiply.
         """
+        if not has_plain_weights(self.head.operation):
+            raise ValueError(
+                f"assemble: the weights of '{self.head.name}' of "
+                f"'{self.component.model.name}' are quantized, or have LoRA's "
+                "beside, expected plain ones to scale; pass scale=None."
+            )
         names = self.component.class_names
         numbers = np.full(len(data.class_names), -1)
         for row, name in enumerate(names):
@@ -167,6 +173,13 @@ class Part:
             (found,) = replay(self.graph, inputs, self._run)
             parts.append(keras.ops.convert_to_numpy(found))
         return np.concatenate(parts)
+
+
+def has_plain_weights(operation: keras.Operation) -> bool:
+    """Whether its arrays are its kernel and bias: not quantized, no LoRA."""
+    return getattr(operation, "quantization_mode", None) is None and not (
+        getattr(operation, "lora_enabled", False)
+    )
 
 
 def check_components(components: Sequence[Component]) -> None:

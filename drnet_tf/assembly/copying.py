@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 
 from drnet_tf.assembly.component import Part
 from drnet_tf.graph import Call
+from drnet_tf.graph_building import config_of, give_weights, remade
 
 
 class Copies:
@@ -35,17 +35,17 @@ class Copies:
             return self._copies[id(operation)](*args, **kwargs)
         config = copied_config(part, step)
         name = f"{self._prefix}{plain_name(step)}"
-        new = type(operation).from_config({**config, "name": name})
+        new = remade(operation, {**config, "name": name})
         self._copies[id(operation)] = new
         outputs = new(*args, **kwargs)
         if isinstance(operation, keras.layers.Layer):
-            new.set_weights(copied_weights(part, step))
+            give_weights(new, copied_weights(part, step))
         return outputs
 
 
 def copied_config(part: Part, step: Call) -> dict[str, Any]:
     """An operation's config; the head's without a softmax."""
-    config = copy.deepcopy(step.operation.get_config())
+    config = config_of(step.operation)
     if step.name == part.head.name and step.name in part.softmaxes:
         config["activation"] = "linear"
     return config

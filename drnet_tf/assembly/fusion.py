@@ -16,7 +16,11 @@ import numpy as np
 from drnet_tf.assembly.component import Part
 from drnet_tf.assembly.copying import copied_config, copied_weights
 from drnet_tf.assembly.lanes import Lanes
-from drnet_tf.free_sites import MERGES, is_activation
+from drnet_tf.channels.rules import find_rule
+from drnet_tf.channels.rules.merging import Merging
+from drnet_tf.channels.rules.operands import operands
+from drnet_tf.channels.rules.pointwise import Pointwise
+from drnet_tf.channels.rules.spatial import ChannelWise
 from drnet_tf.graph import Call
 from drnet_tf.operations import is_a
 
@@ -140,32 +144,15 @@ class _Norm(Fusion):
 class _Unweighted(Fusion):
     """What treats every channel alike: activations, poolings, sums."""
 
-    _SPATIAL = (
-        "AveragePooling",
-        "GlobalAveragePooling",
-        "GlobalMaxPooling",
-        "MaxPooling",
-        "SpatialDropout",
-        "UpSampling",
-        "ZeroPadding",
-    )
-    _NAMES = (
-        "Dropout",
-        "Identity",
-        "Multiply",
-        *MERGES,
-        *(f"{name}{axes}D" for name in _SPATIAL for axes in (1, 2, 3)),
-    )
-
     def covers(self, step: Call) -> bool:
         operation = step.operation
         if getattr(operation, "weights", None):
             return False
-        linear = getattr(operation, "activation", None)
-        return (
-            is_activation(step)
-            or is_a(step, self._NAMES)
-            or linear is keras.activations.linear
+        # Its bounds may be one a channel, which nothing here would spread.
+        if is_a(step, ("Clip",)):
+            return False
+        return isinstance(
+            find_rule(operation), Pointwise | ChannelWise | Merging
         )
 
     def fuse(
@@ -173,6 +160,8 @@ class _Unweighted(Fusion):
     ) -> Fused:
         if not all(lanes[0].equal(x) for x in lanes):
             raise NotAlignable("its operands have their channels elsewhere")
+        if isinstance(find_rule(steps[0].operation), Merging):
+            _check_constants(steps[0], lanes[0])
         return Fused(copied_config(parts[0], steps[0]), [], lanes[0])
 
 
@@ -180,7 +169,7 @@ class _Rescaling(Fusion):
     """By one number, or by one a channel, the same in all parts."""
 
     def covers(self, step: Call) -> bool:
-        return is_a(step, ("Rescaling",))
+        return type(step.operation) is keras.layers.Rescaling
 
     def fuse(
         self, parts: list[Part], steps: list[Call], lanes: list[Lanes]
@@ -188,9 +177,10 @@ class _Rescaling(Fusion):
         (read,) = lanes
         config = copied_config(parts[0], steps[0])
         for key in ("scale", "offset"):
-            if np.size(config[key]) > 1:
-                each = [np.asarray(config[key])] * len(parts)
-                config[key] = read.gather(each).tolist()
+            # Not of the config, where an array is written as a dictionary.
+            own = np.asarray(getattr(steps[0].operation, key))
+            if _is_along_channels(own):
+                config[key] = read.gather([own] * len(parts)).tolist()
         return Fused(config, [], read)
 
 
@@ -249,6 +239,21 @@ def _bias(
         for x, width in zip(arrays, widths, strict=True)
     )
     return [outputs.gather(list(own))]
+
+
+def _check_constants(step: Call, read: Lanes) -> None:
+    """Refuses a merge with constants that are not one for all channels."""
+    for operand in operands(step):
+        if operand.tensor is not None:
+            continue
+        if operand.constant is None:
+            raise NotAlignable("it reads a variable, or what is no number")
+        if _is_along_channels(operand.constant) and not read.are_shared:
+            raise NotAlignable("its constant has a number for each channel")
+
+
+def _is_along_channels(constant: np.ndarray) -> bool:
+    return constant.shape[-1:] not in ((), (1,))
 
 
 def _shape(parts: list[Part], steps: list[Call]) -> tuple[int | None, ...]:

@@ -8,7 +8,13 @@ from typing import Any
 import keras
 
 from drnet_tf.graph import Call, Graph, read_graph, replay
-from drnet_tf.graph_building import model_like, new_inputs
+from drnet_tf.graph_building import (
+    config_of,
+    give_weights,
+    model_like,
+    new_inputs,
+    remade,
+)
 
 
 def copied_network(
@@ -36,13 +42,13 @@ def copied_network(
         key = id(original)
         if key in copies:
             return copies[key](*args, **kwargs)
-        config = {**original.get_config(), "name": names[key]}
+        config = {**config_of(original), "name": names[key]}
         if policy is not None and isinstance(original, keras.layers.Layer):
             config["dtype"] = policy
-        copies[key] = type(original).from_config(config)
+        copies[key] = remade(original, config)
         outputs = copies[key](*args, **kwargs)
         if isinstance(original, keras.layers.Layer):
-            copies[key].set_weights(original.get_weights())
+            give_weights(copies[key], original.get_weights())
         return outputs
 
     inputs = new_inputs(model)

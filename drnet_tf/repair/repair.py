@@ -13,6 +13,7 @@ import numpy as np
 
 from drnet_tf.fingerprints import fingerprint
 from drnet_tf.graph import Graph, read_graph
+from drnet_tf.graph_building import copied
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.pruned_model import lineage_of
@@ -161,7 +162,7 @@ class _Copy:
 
     def __init__(self, network: PrunedModel, method: str, full: Graph) -> None:
         self._network, self._method = network, method
-        self._model = _copied(network.model)
+        self._model = copied(network.model)
         self.graph = read_graph(self._model)
         lineage = network.lineage
         if lineage is None:
@@ -242,12 +243,6 @@ def _shuffled(arrays: list[np.ndarray], seed: int) -> list[np.ndarray]:
     """Images of one class often stand together; every batch gets of all."""
     order = np.random.default_rng(seed).permutation(len(arrays[0]))
     return [x[order] for x in arrays]
-
-
-def _copied(model: keras.Model) -> keras.Model:
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def _only(method: str, plan: Plan, name: str) -> Plan:

@@ -38,15 +38,19 @@ _POINTWISE = frozenset(
         "threshold",
     }
 )
+_LAYERS = (keras.layers.ELU, keras.layers.LeakyReLU, keras.layers.ReLU)
 _OVER_CHANNELS = frozenset({"softmax", "log_softmax"})
 
 
 def is_pointwise(activation: Callable[..., Any]) -> bool:
     """Whether every value of the output depends on the same one of the input.
 
-    Functions of other packages do not count: only Keras' own are known.
+    Known are Keras' own functions (`keras.activations`, `keras.ops`), its
+    layers and TensorFlow's functions of these names; no others count.
     """
-    return _name(activation) in _POINTWISE
+    if isinstance(activation, keras.Layer):
+        return type(activation) in _LAYERS
+    return _name(activation) in _POINTWISE or _is_of_tensorflow(activation)
 
 
 def is_softmax(activation: Callable[..., Any]) -> bool:
@@ -83,4 +87,16 @@ def keeps_zero(function: Callable[..., Any]) -> bool:
 
 def _name(activation: Callable[..., Any]) -> str:
     name = getattr(activation, "__name__", "")
-    return name if getattr(keras.activations, name, None) is activation else ""
+    known = any(
+        getattr(room, name, None) is activation
+        for room in (keras.activations, keras.ops)
+    )
+    return name if known else ""
+
+
+def _is_of_tensorflow(activation: Callable[..., Any]) -> bool:
+    """Whether it is `tf.nn.relu` or alike, told without TensorFlow."""
+    room = getattr(activation, "__module__", None) or ""
+    name = getattr(activation, "__name__", "")
+    known = name in _POINTWISE or name == "swish"  # as it calls its silu
+    return room.startswith("tensorflow.python.ops.") and known

@@ -14,6 +14,7 @@ from drnet_tf.channels.rules import activations
 from drnet_tf.channels.rules.convolution_shapes import channel_axis, is_padded
 from drnet_tf.channels.rules.registry import Part, Rule, register_rule
 from drnet_tf.graph import Call
+from drnet_tf.graph_building import config_of
 
 
 @register_rule(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -57,7 +58,7 @@ class Depthwise(Rule):
         use_bias = layer.use_bias or bool(bias[outputs].any())
         if use_bias:
             weights.append(bias[outputs].astype(kernel.dtype))
-        return Part({**layer.get_config(), "use_bias": use_bias}, weights)
+        return Part({**config_of(layer), "use_bias": use_bias}, weights)
 
     def can_silence(self, call: Call, flow: ChannelFlow) -> bool:
         return not flow.is_shared(call) and activations.keeps_zero(

@@ -14,6 +14,7 @@ from drnet_tf.channels.rules import activations
 from drnet_tf.channels.rules.convolution_shapes import channel_axis, is_padded
 from drnet_tf.channels.rules.registry import Part, Rule, register_rule
 from drnet_tf.graph import Call
+from drnet_tf.graph_building import config_of
 
 
 @register_rule(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -107,7 +108,7 @@ class Grouped(Rule):
         if use_bias:
             weights.append(bias.astype(kernel.dtype))
         config = {
-            **layer.get_config(),
+            **config_of(layer),
             "filters": len(bias),
             "groups": len(parts),
             "use_bias": use_bias,

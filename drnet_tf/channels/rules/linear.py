@@ -16,6 +16,7 @@ from drnet_tf.channels.rules import activations
 from drnet_tf.channels.rules.convolution_shapes import channel_axis, is_padded
 from drnet_tf.channels.rules.registry import Part, Rule, register_rule
 from drnet_tf.graph import Call
+from drnet_tf.graph_building import config_of
 
 
 class Linear(Rule):
@@ -103,8 +104,11 @@ class Linear(Rule):
         use_bias = layer.use_bias or bool(bias[outputs].any())
         if use_bias:
             weights.append(bias[outputs].astype(weights[-1].dtype))
+        if isinstance(layer.activation, keras.Layer):
+            # PReLU's: it reads all channels, so all of them stay.
+            weights += layer.activation.get_weights()
         config = {
-            **layer.get_config(),
+            **config_of(layer),
             self.width_key: len(outputs),
             "use_bias": use_bias,
         }

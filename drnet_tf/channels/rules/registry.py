@@ -12,6 +12,7 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.graph import Call
+from drnet_tf.graph_building import config_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Rule(abc.ABC):
             if isinstance(operation, keras.layers.Layer)
             else ()
         )
-        return Part(operation.get_config(), weights)
+        return Part(config_of(operation), weights)
 
     def run(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import copy
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +12,14 @@ import numpy as np
 
 from drnet_tf.channels.analysis import rule_of
 from drnet_tf.channels.channel_flow import ChannelFlow
+from drnet_tf.channels.rules.merging import rescaled
 from drnet_tf.graph import Call, TensorRef, replay
-from drnet_tf.graph_building import make_names_unique, model_like, new_inputs
+from drnet_tf.graph_building import (
+    make_names_unique,
+    model_like,
+    new_inputs,
+    remade,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +109,8 @@ class _Builder:
         key = id(call.operation)
         if key not in self._operations:
             part = rule_of(call).rebuild(call, self._flow)
-            config = {**copy.deepcopy(part.config), "name": self._names[key]}
-            self._operations[key] = type(call.operation).from_config(config)
+            config = {**part.config, "name": self._names[key]}
+            self._operations[key] = remade(call.operation, config)
             self._weights[key] = part.weights
             self.sizes[key] = sum(np.size(array) for array in part.weights)
         return self._operations[key]
@@ -118,11 +123,9 @@ class _Builder:
         site = self._flow.masks[tensor]
         channels = self._flow.on_axis(tensor, site.axis)
         factors = np.where(places, 0.0, 1.0)[self._flow.kept(channels)]
-        return keras.layers.Rescaling(
-            factors.reshape(-1, *[1] * (-site.axis - 1)).tolist(),
-            name=f"{_plain(site.name)}_mask",
-            dtype=output.dtype,
-        )(output)
+        name = f"{_plain(site.name)}_mask"
+        nothing = np.zeros(len(factors))
+        return rescaled(output, factors, nothing, site.axis, name)
 
 
 def layer_names(flow: ChannelFlow) -> dict[int, str]:
