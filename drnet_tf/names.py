@@ -20,11 +20,7 @@ def class_rows(classes: Sequence[str], class_names: Sequence[str]) -> list[int]:
       [2, 0]
     """
     known = ", ".join(class_names)
-    if isinstance(classes, str):
-        raise ValueError(
-            f"classes: got the text {classes!r}, expected a sequence of class "
-            f"names, e.g. ({classes!r},)."
-        )
+    check_is_sequence(classes)
     if len(classes) == 0:
         raise ValueError(
             f"classes: got none, expected at least one of: {known}."
@@ -41,6 +37,24 @@ def class_rows(classes: Sequence[str], class_names: Sequence[str]) -> list[int]:
                 f"known: {known}."
             )
     return [rows[name] for name in classes]
+
+
+def check_is_sequence(classes: Sequence[int] | Sequence[str]) -> None:
+    """Refuses a text, and what has no order: a set, None.
+
+    Raises:
+      ValueError: `classes` is such a thing.
+    """
+    if isinstance(classes, str):
+        raise ValueError(
+            f"classes: got the text {classes!r}, expected a sequence of "
+            f"classes, e.g. ({classes!r},)."
+        )
+    if not hasattr(classes, "__getitem__"):
+        raise ValueError(
+            f"classes: got a {type(classes).__name__}, expected a sequence of "
+            "classes in the order of the outputs, e.g. a tuple."
+        )
 
 
 def check_class_names(

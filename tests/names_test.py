@@ -17,7 +17,9 @@ def test_class_rows_follow_the_question():
         ((), "got none, expected at least one of: cat, cow, dog"),
         (("cat", "pig"), "unknown class 'pig'; known: cat, cow, dog"),
         (("cat", "cat"), "'cat' stands twice, expected each class once; known"),
-        ("cat", "got the text 'cat', expected a sequence of class names"),
+        ("cat", "got the text 'cat', expected a sequence of classes"),
+        (None, "got a NoneType, expected a sequence of classes in the order"),
+        ({"cat"}, "got a set, expected a sequence of classes in the order"),
         ((0, 1), "unknown class 0; known: cat, cow, dog"),
     ],
 )

@@ -14,6 +14,7 @@ from drnet_tf.fingerprints import fingerprint
 from drnet_tf.free_sites import GateSite
 from drnet_tf.graph import Call, read_graph
 from drnet_tf.masks import ChannelMask
+from drnet_tf.names import check_is_sequence
 from drnet_tf.pruning.accounting import account, count_sizes
 from drnet_tf.pruning.lineage import Lineage, trace_lineage
 from drnet_tf.pruning.report import PruneReport
@@ -82,7 +83,7 @@ def prune(
       policies of the full one, and the report.
 
     Raises:
-      TypeError: `model` is subclassed, or no Keras model.
+      TypeError: `model` is subclassed, or no Keras model; `mask` is no mask.
       ValueError: the mask or the classes do not suit the model; or, with
         `verify`, the first layer whose values differ.
 
@@ -101,6 +102,11 @@ def prune(
       (2, (None, 2))
     """
     gate_sites(model)  # refuses what has none
+    if not isinstance(mask, ChannelMask):
+        raise TypeError(
+            f"mask: got a {type(mask).__name__}, expected a ChannelMask; make "
+            "one by union() or load it by ChannelMask.load()."
+        )
     graph = read_graph(model)
     sites = sites_for(graph, mask.channels)
     _check_mask(model, mask, sites)
@@ -181,6 +187,7 @@ def _find_rows(
     """The classifier's call and the rows to keep; None if all stay."""
     if classes is None:
         return None, ()
+    check_is_sequence(classes)
     classifier = find_classifier(model)
     num_classes = classifier.num_classes
     if class_names is not None and len(class_names) != num_classes:

@@ -14,8 +14,15 @@ import keras
 import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow, MaskedSite
+from drnet_tf.channels.rules.merging import rescaled
 from drnet_tf.graph import Call, Graph, read_graph, replay
-from drnet_tf.graph_building import functional_model
+from drnet_tf.graph_building import (
+    config_of,
+    functional_model,
+    give_weights,
+    remade,
+)
+from drnet_tf.pruning.class_softmax import over_rows, rows_of_softmaxes
 
 TOLERANCE = 1e-5  # of the tensor's largest absolute value
 # A number that is hardly a width: Keras' add takes an operand of shape
@@ -44,12 +51,14 @@ def check_equal(
       seed: of the random inputs.
 
     Raises:
-      ValueError: names the first layer that differs.
+      ValueError: names the first layer that differs; or the networks cannot be
+        run here.
     """
     inputs = _random_inputs(flow.graph, seed)
-    expected = _run_precisely(flow.graph, inputs, flow.masks)
+    twins = _Twins(flow.masks, rows_of_softmaxes(flow))
+    expected = _run_precisely(flow.graph, inputs, twins)
     graph = read_graph(small)
-    found = _run_precisely(graph, inputs, {})
+    found = _run_precisely(graph, inputs, _Twins())
     numbers = {id(tensor): i for i, tensor in enumerate(graph.tensors)}
     least = _least_scales(flow.graph)
     for call in flow.graph.calls:
@@ -58,12 +67,7 @@ def check_equal(
             if number is None:
                 continue
             difference = _difference(
-                flow,
-                call,
-                tensor,
-                expected[tensor],
-                found[number],
-                least[tensor],
+                flow, tensor, expected[tensor], found[number], least[tensor]
             )
             if not difference <= TOLERANCE:
                 raise ValueError(
@@ -99,40 +103,78 @@ def _least_scales(graph: Graph) -> dict[int, float]:
 
 def _random_inputs(graph: Graph, seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
+
+    def draw(tensor: keras.KerasTensor, shape: list[int]) -> np.ndarray:
+        if keras.backend.is_float_dtype(tensor.dtype):
+            return generator.normal(size=shape)
+        return generator.integers(2, size=shape)  # in every vocabulary
+
     shapes = [
         [size or _OPEN_SIZE for size in x.shape[1:]] for x in graph.tensors
     ]
     values = _IMAGES * sum(map(math.prod, shapes))
     count = _FEW_IMAGES if values > _MANY_VALUES else _IMAGES
     return [
-        generator.normal(size=[graph.tensors[x].shape[0] or count, *shapes[x]])
+        draw(graph.tensors[x], [graph.tensors[x].shape[0] or count, *shapes[x]])
         for x in graph.inputs
     ]
 
 
-def _run_precisely(
-    graph: Graph, inputs: list[np.ndarray], masks: Mapping[int, MaskedSite]
-) -> dict[int, np.ndarray]:
-    """Every tensor of a masked network, computed in float64."""
-    tensors: dict[int, keras.KerasTensor] = {}
-    twins: dict[int, keras.Operation] = {}
+class _Twins:
+    """Calls a network's operations in float64; its tensors as they come.
 
-    def call(step: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        key = id(step.operation)
-        new = key not in twins
+    Args:
+      masks: the masked sites by the number of their tensor.
+      rows: what softmaxes are to read, by name.
+    """
+
+    def __init__(
+        self,
+        masks: Mapping[int, MaskedSite] | None = None,
+        rows: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self._masks = masks or {}
+        self._rows = rows or {}
+        self._twins: dict[tuple[int, bool], keras.Operation] = {}
+        self.tensors: dict[int, keras.KerasTensor] = {}
+
+    def call(
+        self, step: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        rows = self._rows.get(step.name)
+        key = (id(step.operation), rows is not None)
+        new = key not in self._twins
         if new:
-            twins[key] = _in_float64(step.operation, f"twin_{len(twins)}")
-        outputs = keras.tree.flatten(twins[key](*args, **kwargs))
+            name = f"twin_{len(self._twins)}"
+            self._twins[key] = _in_float64(step.operation, name)
+        twin = self._twins[key]
+        if rows is not None and hasattr(twin, "activation"):
+            twin.activation = over_rows(rows, step.operation.activation)
+        elif rows is not None:
+            # The twin of a softmax is called on the scores; -inf has no part.
+            only = over_rows(rows, keras.activations.linear)
+            args = (only(args[0]), *args[1:])
+        outputs = keras.tree.flatten(twin(*args, **kwargs))
         if new and isinstance(step.operation, keras.layers.Layer):
-            twins[key].set_weights(_twin_weights(step.operation))
-            if isinstance(twins[key], keras.layers.Normalization):
-                twins[key].finalize_state()  # reads its weights only here
+            give_weights(twin, _twin_weights(step.operation))
         for place, tensor in enumerate(step.outputs):
-            if tensor in masks:
-                outputs[place] = _masked(outputs[place], masks[tensor])
-            tensors[tensor] = outputs[place]
+            if tensor in self._masks:
+                site = self._masks[tensor]
+                outputs[place] = rescaled(
+                    outputs[place],
+                    site.keep.astype(float),
+                    np.zeros(len(site.keep)),
+                    site.axis,
+                    f"mask_{tensor}",
+                )
+            self.tensors[tensor] = outputs[place]
         return outputs
 
+
+def _run_precisely(
+    graph: Graph, inputs: list[np.ndarray], twins: _Twins
+) -> dict[int, np.ndarray]:
+    """Every tensor of a network, computed in float64."""
     symbols = [
         keras.Input(
             batch_shape=graph.tensors[x].shape,
@@ -140,28 +182,36 @@ def _run_precisely(
         )
         for x in graph.inputs
     ]
-    replay(graph, symbols, call)
-    probe = functional_model(symbols, list(tensors.values()))
     values = [
         keras.ops.convert_to_tensor(x, dtype=symbol.dtype)
         for x, symbol in zip(inputs, symbols, strict=True)
     ]
-    results = keras.tree.flatten(probe(values, training=False))
+    try:
+        replay(graph, symbols, twins.call)
+        probe = functional_model(symbols, list(twins.tensors.values()))
+        results = keras.tree.flatten(probe(values, training=False))
+    except Exception as error:
+        first = str(error).strip().split("\n")[0].rstrip(".")
+        raise ValueError(
+            f"prune, verify: the network cannot be run in float64 here "
+            f"({type(error).__name__}: {first}); prune without verify, or "
+            "where it can, e.g. channels_first on a GPU."
+        ) from error
     arrays = [keras.ops.convert_to_numpy(x) for x in results]
     return {
         # A Concatenate that lost its other parts may stand for an input.
         **dict(zip(graph.inputs, inputs, strict=True)),
-        **dict(zip(tensors, arrays, strict=True)),
+        **dict(zip(twins.tensors, arrays, strict=True)),
     }
 
 
 def _in_float64(operation: keras.Operation, name: str) -> keras.Operation:
-    config = {**operation.get_config(), "name": name}
+    config = {**config_of(operation), "name": name}
     if "dtype" in config:
         single = isinstance(operation, _SINGLE)
         config["dtype"] = "float32" if single else "float64"
     if not _is_depthwise(operation):
-        return type(operation).from_config(config)
+        return remade(operation, config)
     shared = (
         "activation",
         "data_format",
@@ -200,11 +250,6 @@ def _twin_weights(layer: keras.Layer) -> list[np.ndarray]:
     return weights
 
 
-def _masked(tensor: keras.KerasTensor, site: MaskedSite) -> keras.KerasTensor:
-    keep = site.keep.reshape(-1, *[1] * (-site.axis - 1)).astype(float)
-    return keras.layers.Rescaling(keep.tolist(), dtype="float64")(tensor)
-
-
 def _precise(dtype: str) -> str:
     is_float = keras.backend.is_float_dtype(dtype)
     return "float64" if is_float else dtype
@@ -212,7 +257,6 @@ def _precise(dtype: str) -> str:
 
 def _difference(
     flow: ChannelFlow,
-    call: Call,
     tensor: int,
     expected: np.ndarray,
     found: np.ndarray,
@@ -224,25 +268,11 @@ def _difference(
     places = np.flatnonzero(channels.needed[kept])
     found = np.take(found, places, channels.axis)
     expected = np.take(expected, kept[places], channels.axis)
-    if call.name in flow.head and _is_probability(flow, call):
-        expected = expected / expected.sum(channels.axis, keepdims=True)
+    if found.dtype.kind in "biu":
+        return 0.0 if np.array_equal(found, expected) else np.inf
     finite = np.isfinite(expected)  # -inf pads in front of a maximum
     if not np.array_equal(found[~finite], expected[~finite]):
         return np.inf
     found, expected = found[finite], expected[finite]
     scale = max(float(np.abs(expected).max(initial=0)), least)
     return float(np.abs(found - expected).max(initial=0)) / scale
-
-
-def _is_probability(flow: ChannelFlow, call: Call | None) -> bool:
-    """Whether a softmax stands between the classifier and the call's end."""
-    producers = flow.graph.producers()
-    while call is not None and call.name in flow.head:
-        activation = getattr(call.operation, "activation", None)
-        if (
-            isinstance(call.operation, keras.layers.Softmax)
-            or activation is keras.activations.softmax
-        ):
-            return True
-        call = producers.get(call.inputs[0])
-    return False

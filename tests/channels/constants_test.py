@@ -5,10 +5,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
+from drnet_tf.gates import apply_mask
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import PrunedModel, prune
+from drnet_tf.sites import gate_sites
 
 
 def _pruned(*after: layers.Layer, **settings: object) -> PrunedModel:
@@ -122,3 +124,28 @@ def test_a_concatenation_that_loses_its_parts_gives_way_to_the_input() -> None:
     mask = ChannelMask({"conv": np.zeros(3, bool)})
     pruned = prune(model, mask, verify=True)
     assert [x.name for x in pruned.model.layers[1:]] == ["gap", "head"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((2, 1, 8, 6), 1), ((2, 8, 8, 2), -1)]
+)
+def test_a_concatenation_with_a_constant_keeps_all_channels(
+    shape: tuple[int, ...], axis: int
+) -> None:
+    inputs = keras.Input(batch_shape=(2, 8, 8, 3))
+    x = layers.Conv2D(6, 3, padding="same", activation="relu", name="conv")(
+        inputs
+    )
+    y = ops.concatenate([x, ops.ones(shape)], axis=axis)
+    y = layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3, name="next")(y))
+    z = layers.GlobalMaxPooling2D()(layers.LayerNormalization()(x))
+    model = keras.Model(inputs, layers.Concatenate()([y, z]))
+    keep = {x.name: np.ones(x.channels, bool) for x in gate_sites(model)}
+    keep["conv"][0] = False
+    pruned = prune(model, ChannelMask(keep), verify=True)
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    np.testing.assert_allclose(
+        pruned.model(images),
+        apply_mask(model, ChannelMask(keep))(images),
+        atol=1e-5,
+    )

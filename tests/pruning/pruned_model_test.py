@@ -352,6 +352,11 @@ def _chain_and_mask() -> tuple[keras.Model, ChannelMask]:
             "classes: got none, expected at least one; pass None to keep all.",
         ),
         (
+            {"classes": "ab", "class_names": ("a", "b", "c", "d")},
+            "classes: got the text 'ab', expected a sequence of classes, e.g. "
+            "('ab',).",
+        ),
+        (
             {"classes": ("cat",)},
             "classes: got the name 'cat', but no class_names to look it up "
             "in; pass class_names, or row numbers.",
@@ -381,6 +386,12 @@ def test_refuses_a_mask_of_another_model() -> None:
         prune(model, other)
     with pytest.raises(ValueError, match="a_relu"):
         prune(model, ChannelMask({"a_relu": np.ones(3, bool)}))
+
+
+def test_refuses_what_is_no_mask() -> None:
+    model, mask = _chain_and_mask()
+    with pytest.raises(TypeError, match="^mask: got a dict, expected a Chan"):
+        prune(model, mask.keep)
 
 
 def test_refuses_a_model_without_sites() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from drnet_tf.channels.channel_flow import ChannelFlow
 from drnet_tf.channels.rules.registry import Rule, register_rule
-from drnet_tf.graph import Call
+from drnet_tf.graph import Call, TensorRef
 
 
 @register_rule(keras.layers.Concatenate, "Concatenate")
@@ -17,6 +17,10 @@ class Concatenation(Rule):
     """Channels side by side; a part without channels is left out."""
 
     operands = None
+
+    def mixes(self, call: Call, flow: ChannelFlow) -> bool:
+        listed = keras.tree.flatten((*call.args, *call.kwargs.values())[0])
+        return not all(isinstance(x, TensorRef) for x in listed)  # constants
 
     def forward(self, call: Call, flow: ChannelFlow) -> None:
         axis = self._axis(call, flow)
@@ -65,6 +69,8 @@ class Concatenation(Rule):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
+        if self.mixes(call, flow):
+            return operation(*args, **kwargs)
         left = [x for x in keras.tree.flatten(args) if x is not None]
         return operation(left) if len(left) > 1 else left[0]
 

@@ -184,6 +184,10 @@ def rescaled(
 ) -> Any:
     """scale x + offset by one plain layer, or by none where it is x.
 
+    `Rescaling` lays a scale of one or two axes along the first of three where
+    Keras' `image_data_format` is "channels_first". So it gets one of three; for
+    `(batch, C)`, which has no third, an operator multiplies.
+
     Args:
       tensor: x.
       scale: a number, or `(C,)`.
@@ -191,11 +195,17 @@ def rescaled(
       axis: the channel axis.
       name: of the layer.
     """
-    if np.all(scale == 1) and not np.any(offset):
+    if np.all(scale == 1):
+        scale = 1.0
+    if np.ndim(scale) and len(tensor.shape) == 2:
+        tensor = tensor * keras.ops.convert_to_tensor(scale, tensor.dtype)
+        scale = 1.0
+    if np.all(scale == 1) and not offset.any():
         return tensor
     shape = (-1, *[1] * (-axis - 1))
+    three = (*[1] * (3 + axis), *shape)
     return keras.layers.Rescaling(
-        np.reshape(scale, shape).tolist() if np.ndim(scale) else float(scale),
+        np.reshape(scale, three).tolist() if np.ndim(scale) else float(scale),
         offset.reshape(shape).tolist() if offset.any() else 0.0,
         name=name,
         dtype=tensor.dtype,

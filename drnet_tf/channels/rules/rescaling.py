@@ -55,7 +55,14 @@ class Rescaling(Affine):
 
     def factors(self, call: Call, flow: ChannelFlow) -> Factors | None:
         layer = call.operation
-        scale = _per_channel(np.asarray(layer.scale, "float64"), call, flow)
+        scales = np.asarray(layer.scale, "float64")
+        if (
+            scales.size > 1
+            and scales.ndim < 3
+            and keras.config.image_data_format() == "channels_first"
+        ):
+            return None  # Keras lays them along the first of three axes.
+        scale = _per_channel(scales, call, flow)
         offset = _per_channel(np.asarray(layer.offset, "float64"), call, flow)
         return None if scale is None or offset is None else (scale, offset)
 
@@ -130,8 +137,6 @@ def _per_channel(
         array.ndim < -inputs.axis
         or array.size != len(inputs)
         or array.shape[inputs.axis] != len(inputs)
-        or isinstance(call.operation, keras.layers.Rescaling)
-        and keras.config.image_data_format() == "channels_first"
     ):
         return None
     return array.ravel()
