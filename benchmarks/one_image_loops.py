@@ -31,13 +31,13 @@ def tensorflow_loop(model: Any, settings: Settings) -> Loop:
     import keras
     import tensorflow as tf
 
-    from drnet_tf.gates import gate_model, gate_name
+    from drnet_tf.gates import gate_model, gate_names
     from drnet_tf.sites import gate_sites
 
     gated = gate_model(model)
     gates = [
-        gated.get_layer(gate_name(site)).gates.value
-        for site in gate_sites(model)
+        gated.get_layer(name).gates.value
+        for name in gate_names(gate_sites(model)).values()
     ]
 
     def log_probabilities(image: np.ndarray) -> Any:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,6 @@ def write_atomically(
 
     Raises:
       ValueError: `path` cannot be written; see `check_writable`.
-
-    Example:
-      >>> import pathlib, tempfile
-      >>> path = pathlib.Path(tempfile.mkdtemp()) / "note.txt"
-      >>> write_atomically(path, lambda p: p.write_text("whole") and None)
-      >>> path.read_text()
-      'whole'
     """
     write_together({path: write})
 
@@ -133,8 +126,7 @@ def save_arrays(
         if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
             raise ValueError(
                 f"Array '{name}' for '{path}': got dtype {array.dtype}, "
-                "expected a boolean, integer or floating type of at most 64 "
-                "bits; convert it with astype."
+                "expected numbers of at most 64 bits; convert it with astype."
             )
     for name in _RESERVED:
         if name in header:
@@ -175,8 +167,7 @@ def load_arrays(
       kind: what the file must hold.
 
     Returns:
-      The arrays by name, and the header (with "kind", "format" and
-      "package_version").
+      The arrays by name, and the header with the format's own entries.
 
     Raises:
       ValueError: the file is missing, damaged, from another program, of another
@@ -187,24 +178,37 @@ def load_arrays(
             f"'{path}': no such file; expected a saved {_words(kind)}, check "
             "the path."
         )
+    with (
+        refusing_damage(path, kind),
+        safetensors.safe_open(path, framework="numpy") as file,
+    ):
+        header = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
+        names = file.keys() if header.get("kind") == kind else ()
+        arrays = {name: file.get_tensor(name) for name in names}
+    _check_header(path, header, kind)
+    return arrays, header
+
+
+@contextlib.contextmanager
+def refusing_damage(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+    """Blames a file for whatever fails while its content is taken apart.
+
+    Raises:
+      ValueError: in place of any error.
+    """
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(_METADATA_KEY)
-            header = {} if text is None else json.loads(text)
-            _check_header(path, header, kind)
-            names = file.keys()
-            arrays = {name: file.get_tensor(name) for name in names}
-    except (safetensors.SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"'{path}': damaged or no safetensors file ({error}); expected a "
-            f"saved {_words(kind)}, make or copy it again."
-        ) from error
+        yield
     except OSError as error:
         raise ValueError(
             f"'{path}' cannot be read: {error.strerror or error}; check its "
             "permissions."
         ) from error
-    return arrays, header
+    except Exception as error:
+        raise ValueError(
+            f"'{path}': damaged or no safetensors file "
+            f"({type(error).__name__}: {error}); expected a saved "
+            f"{_words(kind)}, make or copy it again."
+        ) from error
 
 
 def write_json(path: str | os.PathLike[str], data: Any) -> None:

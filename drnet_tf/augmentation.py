@@ -8,23 +8,30 @@ import numpy as np
 
 
 def shift_and_flip(
-    images: np.ndarray, generator: np.random.Generator, share: float = 0.125
+    images: np.ndarray,
+    generator: np.random.Generator,
+    share: float = 0.125,
+    *,
+    axis: int = -1,
 ) -> np.ndarray:
     """Each image moved by up to a share of its size, half of them mirrored.
 
     What comes in at the border is the image's own mirror image.
 
     Args:
-      images: `(N, height, width, channels)`.
+      images: `(N, height, width, channels)`, or with channels elsewhere.
       generator: of random numbers.
       share: of height and width, in [0, 1).
+      axis: where the channels are.
 
     Returns:
       New images of the same shape and type.
     """
+    images = np.moveaxis(images, axis, -1)
     height, width = images.shape[1:3]
     furthest = int(share * height), int(share * width)
-    return _moved(images, generator, furthest, "symmetric", flip=True)
+    moved = _moved(images, generator, furthest, "symmetric", flip=True)
+    return np.moveaxis(moved, -1, axis)
 
 
 def pad_and_crop(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from drnet_tf.masks import ChannelMask
+from drnet_tf.masks import ChannelMask, is_number
 from drnet_tf.nested_masks import NestedMasks
 
 
@@ -162,9 +162,9 @@ def _descending_grid(count: int, steps: int) -> list[int]:
 
 def check_max_drop(max_drop: float) -> None:
     """Refuses what is no number of percentage points."""
-    if not 0 <= max_drop <= 100:
+    if not is_number(max_drop) or not 0 <= max_drop <= 100:
         raise ValueError(
-            f"max_drop: got {max_drop}, expected percentage points from 0 to "
+            f"max_drop: got {max_drop!r}, expected percentage points from 0 to "
             "100, e.g. 0.5."
         )
 

@@ -9,6 +9,7 @@ masks.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from drnet_tf.dissection.class_mask_epochs import KeptEpoch, run_epochs
 from drnet_tf.dissection.class_mask_network import ClassMaskNetwork
 from drnet_tf.dissection.class_masks import ClassMasks
 from drnet_tf.fingerprints import fingerprint
+from drnet_tf.image_axes import channel_axis
 from drnet_tf.scale_folding import foldable_sites
 from drnet_tf.work_folders import digest_of
 
@@ -122,6 +124,7 @@ def train_with_class_masks(
         "batch_size": batch_size,
         "augment": augment,
     }
+    moves = functools.partial(shift_and_flip, axis=channel_axis(model))
     losses = run_epochs(
         network,
         images,
@@ -129,7 +132,7 @@ def train_with_class_masks(
         epochs=settings.epochs,
         batch_size=batch_size,
         seed=seed,
-        augment=shift_and_flip if augment and images.ndim == 4 else None,
+        augment=moves if augment and images.ndim == 4 else None,
         kept=None if work_dir is None else KeptEpoch(work_dir, plan),
         progress=progress,
     )

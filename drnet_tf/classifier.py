@@ -70,7 +70,7 @@ def find_classifier(model: keras.Model, fewest: int = 2) -> Classifier:
     Raises:
       TypeError: the model is subclassed, or no Keras model.
       ValueError: the model outputs no class scores, with the reason: several
-        outputs, an output that is not `(batch, classes)`, too few classes,
+        outputs or a dict, one that is not `(batch, classes)`, too few classes,
         another activation (sigmoid), or no such layer.
 
     Example:
@@ -144,6 +144,10 @@ def log_probabilities(outputs: Any, probabilities: bool) -> Any:
 def _check_output(model: keras.Model, graph: Graph, fewest: int) -> int:
     if len(graph.outputs) != 1:
         raise _no_scores(model, f"it has {len(graph.outputs)} outputs")
+    if not isinstance(model, keras.Sequential) and isinstance(
+        model.output, dict
+    ):
+        raise _no_scores(model, "its output comes in a dict")
     shape = graph.tensors[graph.outputs[0]].shape
     if len(shape) != 2 or shape[-1] is None:
         raise _no_scores(model, f"its output has shape {tuple(shape)}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from typing import Any
 
-from drnet_tf.masks import check_round_to
+import numpy as np
+
+from drnet_tf.masks import check_round_to, is_number
 
 RECONSTRUCTION = "reconstruction"
 ALLOCATIONS = ("threshold", "layers", RECONSTRUCTION)
@@ -21,11 +24,14 @@ _CRITERIA = (
     "max_milliseconds",
     "max_drop",
 )
+_LIMITS = ("max_parameters", "max_macs", "max_bytes")
 
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
     """What is asked of a sub-network. One of the first six is given.
+
+    Arrays without axes become numbers of Python's, 2.0 channels become 2.
 
     Attributes:
       threshold: on the importance, > 0.
@@ -55,6 +61,10 @@ class Criterion:
     allocation: str = "threshold"
 
     def __post_init__(self) -> None:
+        for name in _CRITERIA:
+            value: Any = getattr(self, name)
+            if isinstance(value, np.ndarray) and value.ndim == 0:
+                object.__setattr__(self, name, value.item())
         given = [x for x in _CRITERIA if getattr(self, x) is not None]
         if len(given) != 1:
             raise ValueError(
@@ -71,7 +81,11 @@ class Criterion:
                 f"allocation {self.allocation!r}: got a threshold, expected "
                 f"one of {', '.join(_CRITERIA[1:])} with it."
             )
-        check_round_to(self.round_to)
+        object.__setattr__(self, "round_to", check_round_to(self.round_to))
+        if self.name in _LIMITS:
+            self.limit(1.0)
+        if self.name == "max_milliseconds":
+            self._check_time()
 
     @property
     def name(self) -> str:
@@ -98,5 +112,13 @@ class Criterion:
             return float(value) * full
         raise ValueError(
             f"{self.name}: got {value!r}, expected a whole number above 0, or "
-            f"a float in (0, 1] as a fraction of the full network's {full:,}."
+            "a float in (0, 1] as a fraction of the full network's."
         )
+
+    def _check_time(self) -> None:
+        value = self.value
+        if not is_number(value) or not 0 < value < math.inf:
+            raise ValueError(
+                f"{self.name}: got {value!r}, expected milliseconds above 0, "
+                "e.g. 2.5."
+            )

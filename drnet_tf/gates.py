@@ -26,7 +26,7 @@ def gate_model(model: keras.Model, coupling: str = "free") -> keras.Model:
 
     Layers, and so weights, are those of `model` itself; the outputs are
     bit-identical as long as the gates are open. The gates are named
-    `<site>_gate`.
+    `<site>_gate`, see `gate_names`.
 
     Args:
       model: a Functional or Sequential model; it is not changed.
@@ -48,7 +48,7 @@ def gate_model(model: keras.Model, coupling: str = "free") -> keras.Model:
       (4,)
     """
     sites = gate_sites(model, coupling)
-    gates = _Gates()
+    gates = _Gates(sites)
     return _rebuild(model, sites, gates.at)
 
 
@@ -69,7 +69,7 @@ def apply_mask(model: keras.Model, mask: ChannelMask) -> keras.Model:
     gate_sites(model)  # refuses what has none
     sites = sites_for(read_graph(model), mask.channels)
     mask.check_sites({s.name: s.channels for s in sites}, model.name)
-    gates = _Gates()
+    gates = _Gates(sites)
     masked = _rebuild(model, sites, gates.at)
     for name, gate in gates.layers.items():
         gate.trainable = False
@@ -84,13 +84,15 @@ def per_image_gate_model(
 
     Returns:
       A model with the inputs `[*model.inputs, gates_1, ..., gates_L]`, where
-      `gates_l` has the shape `(batch, C_l)` and follows
-      `gate_sites(model, coupling)`.
+      `gates_l` has the shape `(batch, C_l)`, follows
+      `gate_sites(model, coupling)` and is named as `gate_names` has it, with an
+      "s".
     """
     sites = gate_sites(model, coupling)
+    names = gate_names(sites)
     vectors = {
         site.name: keras.Input(
-            (site.channels,), dtype="float32", name=f"{_plain(site.name)}_gates"
+            (site.channels,), dtype="float32", name=f"{names[site.name]}s"
         )
         for site in sites
     }
@@ -102,15 +104,31 @@ def per_image_gate_model(
     return _rebuild(model, sites, bound, list(vectors.values()))
 
 
-def gate_name(site: GateSite) -> str:
-    """The name of the `ChannelGate` that `gate_model` puts at a site."""
-    return f"{_plain(site.name)}_gate"
+def gate_names(sites: Sequence[GateSite]) -> dict[str, str]:
+    """The names of the `ChannelGate`s that `gate_model` puts at sites.
+
+    Returns:
+      By the name of the site; no two are the same: of a layer `a_b` and `a/b`
+      of a nested model the latter's gate gets a "_" more.
+    """
+    taken = {x.name for x in sites if x.name == _plain(x.name)}
+    names = {}
+    for site in sites:
+        name = site.name
+        if name not in taken:
+            name = _plain(name)
+            while name in taken:
+                name += "_"
+            taken.add(name)
+        names[site.name] = f"{name}_gate"
+    return names
 
 
 class _Gates:
     """One open `ChannelGate` for each site, for all of its places."""
 
-    def __init__(self) -> None:
+    def __init__(self, sites: Sequence[GateSite]) -> None:
+        self._names = gate_names(sites)
         self.layers: dict[str, ChannelGate] = {}
 
     def at(self, site: GateSite, place: GatePlace, tensor: Any) -> Any:
@@ -123,7 +141,7 @@ class _Gates:
             self.layers[site.name] = ChannelGate(
                 site.axis,
                 None if own else site.channels,
-                name=gate_name(site),
+                name=self._names[site.name],
                 dtype=f"mixed_{dtype}" if low else dtype,
             )
         gate = self.layers[site.name]
@@ -143,7 +161,7 @@ def _rebuild(
     }
     inputs = new_inputs(model)
     reserved = [
-        *map(gate_name, sites),
+        *gate_names(sites).values(),
         *(x.name for x in (*inputs, *(extra_inputs or ()))),
     ]
     clashing = _clashing_names(graph, reserved)

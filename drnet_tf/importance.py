@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from drnet_tf.artifacts import load_arrays, save_arrays
+from drnet_tf.artifacts import load_arrays, refusing_damage, save_arrays
 from drnet_tf.names import check_channels, check_class_names, class_rows
 
 KIND = "channel_importance"
@@ -83,12 +83,13 @@ class ChannelImportance:
       config: the method's settings.
       diagnostics: what the method tells about its run.
       fingerprint: of the model, see `drnet_tf.fingerprints`; "" if unknown.
-      images: `(K, n, ...)` float16, some images of each class as the network
-        expects them, for a repair without other images; None: none were kept.
+      images: `(K, n, ...)` float16, float32 where that is too small, some
+        images of each class as the network expects them, for a repair without
+        other images; None: none were kept.
 
     Raises:
-      ValueError: shapes do not agree, a score is not finite, or class names are
-        missing or not unique.
+      ValueError: shapes do not agree, a score or an image is not finite, or
+        class names are missing or not unique.
 
     Example:
       >>> importance = ChannelImportance(
@@ -136,13 +137,7 @@ class ChannelImportance:
         object.__setattr__(self, "config", dict(self.config))
         object.__setattr__(self, "diagnostics", dict(self.diagnostics))
         if self.images is not None:
-            images = _read_only(self.images, np.float16)
-            if images.ndim < 3 or len(images) != len(names):
-                raise ValueError(
-                    f"ChannelImportance: images have shape {images.shape}, "
-                    f"expected some for each of the {len(names)} classes: "
-                    "(classes, n, ...)."
-                )
+            images = _checked_images(self.images, len(names))
             object.__setattr__(self, "images", images)
 
     @property
@@ -238,15 +233,16 @@ class ChannelImportance:
           ValueError: the file is missing, damaged or holds something else.
         """
         arrays, header = load_arrays(path, KIND)
-        return cls(
-            {site: arrays[site] for site in header["sites"]},
-            tuple(header["class_names"]),
-            header["method"],
-            header["config"],
-            header["diagnostics"],
-            header["fingerprint"],
-            arrays[header["images"]] if "images" in header else None,
-        )
+        with refusing_damage(path, KIND):
+            return cls(
+                {site: arrays[site] for site in header["sites"]},
+                tuple(header["class_names"]),
+                header["method"],
+                header["config"],
+                header["diagnostics"],
+                header["fingerprint"],
+                arrays[header["images"]] if "images" in header else None,
+            )
 
     def __repr__(self) -> str:
         sites = len(self.scores)
@@ -276,6 +272,25 @@ def _matrix(where: str, values: np.ndarray, rows: str) -> np.ndarray:
             f"{channel}, expected finite numbers."
         )
     return matrix
+
+
+def _checked_images(values: Any, classes: int) -> np.ndarray:
+    """As float16, or as float32 where float16 has no such numbers."""
+    images = np.asarray(values)
+    numeric = images.dtype.kind in "biuf"
+    if not numeric or images.ndim < 3 or len(images) != classes:
+        raise ValueError(
+            f"ChannelImportance: images have shape {images.shape} and dtype "
+            f"{images.dtype}, expected numbers, some images for each of the "
+            f"{classes} classes: (classes, n, ...)."
+        )
+    if not np.isfinite(images).all():
+        raise ValueError(
+            "ChannelImportance: images hold NaN or infinite values (float16 "
+            "ends at 65,504), expected finite numbers; scale or mend them."
+        )
+    fits = np.abs(images).max(initial=0) <= np.finfo(np.float16).max
+    return _read_only(images, np.float16 if fits else np.float32)
 
 
 def _read_only(values: Any, dtype: Any) -> np.ndarray:

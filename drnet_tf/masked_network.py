@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from drnet_tf.free_sites import GateSite
-from drnet_tf.gates import gate_model, gate_name
+from drnet_tf.gates import gate_model, gate_names
 from drnet_tf.graph import read_graph
 from drnet_tf.masks import ChannelMask
 from drnet_tf.sites import gate_sites, sites_for
@@ -69,8 +69,9 @@ class MaskedNetwork:
         if mask is not None:
             widths = {site.name: site.channels for site in sites}
             mask.check_sites(widths, self._model.name)
+        names_of_gates = gate_names(sites)
         for site in sites:
-            gate = gated.get_layer(gate_name(site))
+            gate = gated.get_layer(names_of_gates[site.name])
             keep = np.ones(site.channels) if mask is None else mask[site.name]
             gate.gates.assign(keep.astype("float32"))
         parts = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from drnet_tf.artifacts import load_arrays, save_arrays
+from drnet_tf.artifacts import load_arrays, refusing_damage, save_arrays
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.names import check_channels, check_class_names
 from drnet_tf.rules import subtask_scores
@@ -110,12 +110,7 @@ class ChannelMask:
         )
 
     def check_sites(self, channels: Mapping[str, int], model_name: str) -> None:
-        """Refuses a model with other sites, naming the first that differs.
-
-        Args:
-          channels: width of every site of the model, in graph order.
-          model_name: for the message.
-        """
+        """Refuses a model with other sites; see `check_channels`."""
         check_channels("mask", self.channels, channels, model_name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -139,11 +134,10 @@ class ChannelMask:
           ValueError: the file is missing, damaged or holds something else.
         """
         arrays, header = load_arrays(path, KIND)
-        return cls(
-            {site: arrays[site] for site in header["sites"]},
-            tuple(header["class_names"]),
-            header["provenance"],
-        )
+        with refusing_damage(path, KIND):
+            keep = {site: arrays[site] for site in header["sites"]}
+            names = tuple(header["class_names"])
+            return cls(keep, names, header["provenance"])
 
     def __repr__(self) -> str:
         classes = f", classes {self.class_names}" if self.class_names else ""
@@ -242,7 +236,7 @@ def build_mask(
 ) -> ChannelMask:
     """The mask of a sub-task by the rule of that name: `union` or `xor`."""
     scores = subtask_scores(importance, classes, rule)
-    check_round_to(round_to)
+    round_to = check_round_to(round_to)
     limit = _check_threshold(threshold)
     keep = {site: x >= limit for site, x in scores.items()}
     if not any(x.any() for x in keep.values()):
@@ -280,19 +274,27 @@ def _keep_best(scores: np.ndarray, count: int, round_to: int) -> np.ndarray:
 
 def _check_threshold(threshold: float) -> np.float32:
     with np.errstate(over="ignore", under="ignore"):
-        limit = np.float32(threshold)
+        limit = np.float32(threshold if is_number(threshold) else np.nan)
     if not limit > 0 or not np.isfinite(limit):
         raise ValueError(
-            f"threshold: got {threshold}, expected a finite number above 0 (at "
-            "0 every channel would be kept, also those of importance 0)."
+            f"threshold: got {threshold!r}, expected a finite number above 0 "
+            "(at 0 every channel would be kept, also those of importance 0)."
         )
     return limit
 
 
-def check_round_to(round_to: int) -> None:
-    """Refuses what is no whole number of channels, 1 or more."""
-    if round_to != int(round_to) or round_to < 1:
+def check_round_to(round_to: float) -> int:
+    """Refuses what is no whole number of channels, 1 or more; 2.0 is 2."""
+    if not is_number(round_to) or not round_to >= 1 or round_to % 1 != 0:
         raise ValueError(
-            f"round_to: got {round_to}, expected a whole number of channels, "
+            f"round_to: got {round_to!r}, expected a whole number of channels, "
             "1 or more."
         )
+    return int(round_to)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number, Python's, NumPy's or an array without axes;
+    no text and no truth value.
+    """
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "uif"

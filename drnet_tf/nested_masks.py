@@ -76,7 +76,7 @@ def masks_by_threshold(
       [3, 2]
     """
     thresholds = candidate_thresholds(importance, classes, rule)
-    check_round_to(round_to)
+    round_to = check_round_to(round_to)
     return NestedMasks(
         classes,
         len(thresholds),
@@ -166,7 +166,7 @@ def masks_by_layers(
       cost: of a mask, what is to be saved.
       rule, round_to: as for `masks.union`.
     """
-    check_round_to(round_to)
+    round_to = check_round_to(round_to)
     mask_of = masks_of_widths(importance, classes, rule)
     path = [
         widths

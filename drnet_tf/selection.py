@@ -83,7 +83,7 @@ class MaskSelection:
             )
         if criterion.name in ("max_bytes", "max_milliseconds"):
             return self._within_file(classes, criterion, images, saved)
-        limit = criterion.limit(getattr(self.costs.full(), saved))
+        limit = criterion.limit(self._full(saved))
         masks = self._masks(classes, criterion, images, saved)
         return largest_mask_within(
             masks, lambda mask: self._cost(mask, len(classes), saved), limit
@@ -99,11 +99,9 @@ class MaskSelection:
         """The largest network whose LiteRT file is small, or fast, enough."""
         names, what = self._importance.class_names, criterion.name
         measure = file_bytes if what == "max_bytes" else file_milliseconds
-        limit = float(criterion.value)
-        if what == "max_bytes":
-            whole = isinstance(criterion.value, numbers.Integral)
-            full = 1 if whole else file_bytes(self._model, names)
-            limit = criterion.limit(full)
+        limit: Any = criterion.value
+        if what == "max_bytes" and not isinstance(limit, numbers.Integral):
+            limit = criterion.limit(file_bytes(self._model, names))
         measured: dict[int, float] = {}
         bar = DelayedBar(None, "file")
 
@@ -149,6 +147,11 @@ class MaskSelection:
         if images is not None:
             self._families[key] = images, masks
         return masks
+
+    def _full(self, of: str) -> int:
+        full = self.costs.full()
+        # Moving statistics are no part of what masks cost, either.
+        return full.macs if of == "macs" else full.learnable_parameters
 
     def _cost(self, mask: ChannelMask, classes: int, of: str) -> int:
         return getattr(self.costs.masked(mask, classes), of)

@@ -46,6 +46,7 @@ RANKS = {
         "channels",
         "importance",
         "channel_gate",
+        "image_axes",
         "work_folders",
         "top_class",
     },

@@ -50,3 +50,11 @@ def test_without_mirroring_and_without_padding_nothing_changes() -> None:
     assert 0 < sum(own) < 9
     for x, y, same in zip(mirrored, images, own, strict=True):
         np.testing.assert_array_equal(x, y if same else y[:, ::-1])
+
+
+def test_channels_may_stand_first() -> None:
+    images = np.random.default_rng(0).random((6, 16, 12, 3))
+    last = shift_and_flip(images, np.random.default_rng(1))
+    turned = np.moveaxis(images, -1, 1)
+    first = shift_and_flip(turned, np.random.default_rng(1), axis=1)
+    np.testing.assert_array_equal(first, np.moveaxis(last, -1, 1))

@@ -91,6 +91,10 @@ REFUSED = {
     "features": ([GAP(), dense(4, "relu")], "the activation 'relu'"),
     "one_class": ([GAP(), dense(1)], "its output has 1 channel"),
     "image": ([conv()], r"has shape \(None, 4, 4, 4\)"),
+    "a_dict": (
+        [GAP(), lambda x: {"scores": dense()(x)}],
+        "its output comes in a dict",
+    ),
     "two_outputs": (
         [GAP(), lambda x: [dense()(x), layers.Dense(2)(x)]],
         "it has 2 outputs",

@@ -14,7 +14,7 @@ from drnet_tf.channel_gate import ChannelGate, apply_gates
 from drnet_tf.gates import (
     apply_mask,
     gate_model,
-    gate_name,
+    gate_names,
     per_image_gate_model,
 )
 from drnet_tf.masks import ChannelMask
@@ -181,7 +181,7 @@ def test_gated_model_has_a_gate_for_each_site_and_shares_the_weights():
         ("conv2",),
         ("linear",),
     ]
-    gates = [gated.get_layer(gate_name(site)) for site in sites]
+    gates = [gated.get_layer(name) for name in gate_names(sites).values()]
     assert [g.gates.shape for g in gates] == [(4,), (6,), (4,), (5,)]
     own = {id(variable) for variable in model.variables}
     added = {id(gate.gates) for gate in gates}
@@ -363,7 +363,8 @@ def test_gates_per_image_equal_each_image_under_its_own_gates():
     found = np.asarray(per_image([x, *gates]))
     for row in range(5):
         for site, values in zip(sites, gates, strict=True):
-            gated.get_layer(gate_name(site)).gates.assign(values[row])
+            gate = gated.get_layer(gate_names(sites)[site.name])
+            gate.gates.assign(values[row])
         np.testing.assert_allclose(
             found[row], gated(x[row : row + 1])[0], rtol=1e-4, atol=1e-5
         )
@@ -422,3 +423,32 @@ def test_networks_at_the_limit_of_keras_recursion_can_be_gated():
     finally:
         sys.setrecursionlimit(limit)
     assert len(gated.layers) == 450
+
+
+def _alike() -> keras.Model:
+    """A nested layer `a/b` and a layer `a_b`."""
+    inner = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(3, 3, activation="relu", padding="same", name="b"),
+        ],
+        name="a",
+    )
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="a_b")(inner(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(4)(x))
+
+
+def test_names_of_gates_are_unique():
+    model, x = _alike(), images(2)
+    sites = gate_sites(model)
+    names = gate_names(sites)
+    assert names == {"a/b": "a_b__gate", "a_b": "a_b_gate"}
+    ones = [np.ones((2, s.channels), "float32") for s in sites]
+    per_image = per_image_gate_model(model)
+    np.testing.assert_array_equal(per_image([x, *ones]), model(x))
+    gated = gate_model(model)
+    for site in sites:
+        gate = gated.get_layer(names[site.name])
+        assert gate.gates.shape == (site.channels,)

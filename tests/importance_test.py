@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from drnet_tf.artifacts import save_arrays
 from drnet_tf.importance import Cdrps, ChannelImportance
+from drnet_tf.masks import ChannelMask
 
 
 def _importance(**changes):
@@ -94,6 +96,12 @@ def test_classes_without_channels_are_alike():
             "site 'a' hold nan at row 1, channel 0, expected finite",
         ),
         ({"scores": {"a": np.array([[1.0], [2], [np.inf]])}}, "hold inf"),
+        (
+            {"images": np.full((3, 2, 4), np.nan)},
+            "images hold NaN or infinite values",
+        ),
+        ({"images": np.full((3, 2, 4), "a")}, "dtype <U1, expected numbers"),
+        ({"images": np.zeros((2, 2, 4))}, r"images have shape \(2, 2, 4\)"),
     ],
 )
 def test_bad_fields(changes, message):
@@ -180,3 +188,51 @@ def test_cdrps_types():
 def test_bad_cdrps(changes, message):
     with pytest.raises(ValueError, match=message):
         _cdrps(**changes)
+
+
+def test_images_are_halves_where_those_hold_them():
+    halves = _importance(images=np.full((3, 2, 4), 65_504.0)).images
+    assert halves.dtype == np.float16 and halves.max() == 65_504
+    images = np.full((3, 2, 4), 65_535, np.uint16)
+    importance = _importance(images=images)
+    assert importance.images.dtype == np.float32
+    np.testing.assert_array_equal(importance.images, images)
+    np.testing.assert_array_equal(importance.images_of(("cow",)), images[1])
+
+
+def test_large_images_are_saved_as_they_are(tmp_path):
+    importance = _importance(images=np.full((3, 2, 4), 65_535))
+    importance.save(tmp_path / "civ")
+    loaded = ChannelImportance.load(tmp_path / "civ")
+    np.testing.assert_array_equal(loaded.images, importance.images)
+
+
+def test_every_damage_of_a_header_is_a_sentence_about_the_file(tmp_path):
+    path = tmp_path / "civ.safetensors"
+    mask = ChannelMask({"a": np.ones(2, bool)}, ("x",), {"rule": "union"})
+    for saved in (_importance(images=np.zeros((3, 2, 4))), mask):
+        saved.save(path)
+        content, refused = path.read_bytes(), 0
+        for place in range(8, 8 + int.from_bytes(content[:8], "little"), 3):
+            damaged = bytearray(content)
+            damaged[place] ^= 1 << place % 7
+            path.write_bytes(damaged)
+            try:
+                type(saved).load(path)  # another name is not noticed
+            except ValueError as error:
+                assert str(error).startswith(f"'{path}'")
+                refused += 1
+        assert refused > 50
+
+
+def test_headers_without_entries_are_damaged(tmp_path):
+    path = tmp_path / "x"
+    for kind, name in (
+        (ChannelImportance, "channel_importance"),
+        (ChannelMask, "channel_mask"),
+    ):
+        save_arrays(path, {"a": np.ones(2, bool)}, {"sites": ["a"]}, name)
+        with pytest.raises(
+            ValueError, match="damaged .*KeyError: 'class_names"
+        ):
+            kind.load(path)

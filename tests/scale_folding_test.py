@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from drnet_tf.gates import gate_model, gate_name
+from drnet_tf.gates import gate_model, gate_names
 from drnet_tf.scale_folding import fold_scales, foldable_sites
 from drnet_tf.sites import gate_sites
 
@@ -56,9 +56,10 @@ def test_folded_factors_are_gates():
     scales["relu6"] = np.ones(3)
     scales["split"] = -scales["split"]  # no activation: any factor passes
     gated = gate_model(model)
-    for site in gate_sites(model):
+    sites = gate_sites(model)
+    for site in sites:
         if site.name in scales:
-            gate = gated.get_layer(gate_name(site))
+            gate = gated.get_layer(gate_names(sites)[site.name])
             gate.gates.assign(scales[site.name])
     images = generator.normal(size=(3, 6, 6, 2)).astype("float32")
     found = fold_scales(model, scales)(images)

@@ -14,6 +14,7 @@ from drnet_tf.gates import apply_mask
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.masks import union, xor
 from drnet_tf.nested_masks import candidate_thresholds
+from drnet_tf.sites import gate_sites
 from drnet_tf.subtasks import DRNet
 
 _NAMES = ("cat", "cow", "dog", "pig")
@@ -210,7 +211,25 @@ def test_the_model_is_not_changed(drnet, model, data):
         ({"threshold": 0}, "threshold: got 0, expected a finite number above"),
         ({"threshold": 99}, "keeps no channel at any site"),
         ({"threshold": 0.1, "rule": "and"}, "rule: got 'and', expected one of"),
+        ({"threshold": "0.5"}, "threshold: got '0.5', expected a finite"),
         ({"threshold": 0.1, "round_to": 0}, "round_to: got 0"),
+        ({"threshold": 0.1, "round_to": 1.5}, "round_to: got 1.5, expected a"),
+        (
+            {"threshold": 0.1, "round_to": None},
+            "round_to: got None, expected a",
+        ),
+        ({"threshold": 0.1, "round_to": np.nan}, "round_to: got nan, expected"),
+        ({"max_bytes": -1}, "max_bytes: got -1, .* of the full network's\\."),
+        (
+            {"max_milliseconds": np.nan},
+            "max_milliseconds: got nan, expected mi",
+        ),
+        ({"max_milliseconds": "x"}, "max_milliseconds: got 'x', expected mill"),
+        ({"max_milliseconds": 0}, "max_milliseconds: got 0, expected millisec"),
+        (
+            {"max_drop": "1", "validation_data": ((), ())},
+            "max_drop: got '1', expected percentage points",
+        ),
     ],
 )
 def test_bad_criteria(drnet, arguments, message):
@@ -405,3 +424,46 @@ def test_a_sub_network_can_be_fine_tuned(drnet, model, data):
     tuned = finetune(subtask.pruned, model, data[0], progress=False)
     assert tuned.model.output_shape == (None, 2)
     assert subtask.pruned.model is subtask.model
+
+
+def test_a_share_is_one_of_the_learnable_parameters():
+    """Moving statistics are half of a thin norm: they are not learned."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(16, 1, name="conv")(x)
+    for _ in range(4):
+        x = layers.DepthwiseConv2D(1, use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+    x = layers.ReLU(name="relu")(x)
+    scores = layers.Dense(4)(layers.GlobalAveragePooling2D()(x))
+    network = keras.Model(inputs, scores)
+    widths = {x.name: x.channels for x in gate_sites(network)}
+    generator = np.random.default_rng(0)
+    scores = {x: generator.random((4, width)) for x, width in widths.items()}
+    drnet = DRNet(network, ChannelImportance(scores, _NAMES, "by hand"))
+    full = count_costs(network).learnable_parameters
+    for share in (0.75, 0.4):
+        subtask = drnet.subtask(_NAMES, max_parameters=share)
+        costs = count_masked_costs(network, subtask.mask, 4)
+        assert costs.parameters <= share * full == share * costs.parameters_full
+
+
+def test_values_may_be_numpys(drnet):
+    subtask = drnet.subtask(("pig", "cat"), threshold=np.array(0.5))
+    assert subtask is drnet.subtask(("pig", "cat"), threshold=0.5)
+    subtask = drnet.subtask(("pig", "cat"), threshold=0.5, round_to=2.0)
+    assert subtask is drnet.subtask(
+        ("pig", "cat"), threshold=0.5, round_to=np.array(2)
+    )
+    subtask = drnet.subtask(("pig", "cat"), max_macs=np.array(0.5))
+    assert subtask is drnet.subtask(("pig", "cat"), max_macs=0.5)
+
+
+def test_one_class_gives_nothing_to_choose_by(drnet, data):
+    with pytest.raises(
+        ValueError, match="one class, whose softmax is 1 .*'lea"
+    ):
+        _ = drnet.subtask(
+            ("cat",), max_macs=0.5, repair="best", images=data[0]
+        ).model

@@ -9,7 +9,7 @@ from keras import layers
 
 from drnet_tf.dissection.cdrp import CDRP
 from drnet_tf.dissection.dissect import dissect
-from drnet_tf.gates import apply_mask, gate_model, gate_name
+from drnet_tf.gates import apply_mask, gate_model, gate_names
 from drnet_tf.masked_network import MaskedNetwork
 from drnet_tf.masks import ChannelMask, union
 from drnet_tf.pruning import prune
@@ -77,8 +77,9 @@ def test_open_gates_change_no_bit(name: str) -> None:
     gated = gate_model(model, coupling="tied")
     images = nets.images(model)
     np.testing.assert_array_equal(gated(images), model(images))
-    for site in gate_sites(model, "tied"):
-        gate = gated.get_layer(gate_name(site))
+    sites = gate_sites(model, "tied")
+    for site in sites:
+        gate = gated.get_layer(gate_names(sites)[site.name])
         assert gate.gates.shape == (site.channels,)
 
 

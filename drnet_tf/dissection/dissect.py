@@ -51,8 +51,9 @@ def dissect(
         as keep the activations below about 1 GiB.
       coupling: which gates there are, see `gate_sites`: "free" as in the paper,
         or "tied", where whatever a mask silences can be removed.
-      keep_images: how many images of each class stay with the importance, as
-        float16, so that sub-networks can be repaired without others.
+      keep_images: how many images of each class stay with the importance,
+        as float16 where that is enough, so that sub-networks can be repaired
+        without others.
       devices: names such as "GPU:0", "GPU:1" of devices of this machine, which
         learn whole batches side by side (CDRP only). Each batch is the one that
         a single device would get, so on devices of one kind the result is the

@@ -62,10 +62,10 @@ class KeptImages:
         """Adds a batch: the class `(batch,)` and the pixels of each image."""
         for number, image in zip(classes.tolist(), images, strict=True):
             if len(self._kept[number]) < self._per_class:
-                self._kept[number].append(image.astype(np.float16))
+                self._kept[number].append(image.copy())
 
     def images(self) -> np.ndarray | None:
-        """`(K, n, ...)` float16, n as many as all classes have; or None."""
+        """`(K, n, ...)`, n as many as all classes have; or None."""
         least = min(map(len, self._kept))
         if not least:
             return None

@@ -15,6 +15,7 @@ from drnet_tf.finetuning.images import TrainingImages
 from drnet_tf.finetuning.settings import Distillation
 from drnet_tf.finetuning.student import FinetunedModel, Student
 from drnet_tf.graph_building import as_inputs
+from drnet_tf.image_axes import channel_axis
 from drnet_tf.progress import DelayedBar
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.lineage import output_rows
@@ -52,7 +53,8 @@ def finetune(
 
     Raises:
       TypeError: not a pruned network, or not a dataset.
-      ValueError: it stems from another network, settings or images do not suit.
+      ValueError: it stems from another network, it has one class, settings or
+        images do not suit.
     """
     (finetuned,) = finetune_all(
         [pruned],
@@ -94,20 +96,22 @@ def finetune_all(
     rows = _common_rows(pruned, full_model)
     if rows is None:
         return []
-    images = TrainingImages.of(dataset, rows, settings.label_weight > 0)
+    shape = full_model.inputs[0].shape[1:]
+    images = TrainingImages.of(dataset, rows, shape, settings.label_weight > 0)
     validation = None
     if validation_data is not None:
-        validation = TrainingImages.of(validation_data, rows, True)
+        validation = TrainingImages.of(validation_data, rows, shape, True)
     steps = images.steps(settings.batch_size)
     students = [Student(x, settings, steps, validation) for x in pruned]
     teacher = _teacher(full_model, rows)
+    axis = channel_axis(full_model)
     generator = np.random.default_rng(settings.seed)
     bar = DelayedBar(settings.epochs * steps, "step") if progress else None
     for epoch in range(settings.epochs):
         learning = [x for x in students if not x.stopped]
         if not learning:
             break
-        epoch_batches = _batches(images, teacher, settings, generator)
+        epoch_batches = _batches(images, teacher, settings, axis, generator)
         for step, (x, targets) in enumerate(epoch_batches, 1):
             for student in learning:
                 student.learn(x, targets)
@@ -134,6 +138,12 @@ def _common_rows(
                 "expected the same of all; train them one after the other."
             )
         rows = own
+    if rows is not None and len(rows) == 1:
+        raise ValueError(
+            "finetune: got a network of one class, whose softmax is 1 whatever "
+            "it has learned, expected two or more; bring it nearer to the full "
+            "network by repair(..., method='least_squares')."
+        )
     return rows
 
 
@@ -141,12 +151,13 @@ def _batches(
     images: TrainingImages,
     teacher: Callable[[np.ndarray], np.ndarray],
     settings: Distillation,
+    axis: int,
     generator: np.random.Generator,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images and targets of one epoch; the full network sees the same ones."""
     for x, labels in images.shuffled(settings.batch_size, generator):
         if settings.augment and x.ndim == 4:
-            x = shift_and_flip(x, generator)
+            x = shift_and_flip(x, generator, axis=axis)
         yield x, np.concatenate([teacher(x), labels], axis=-1)
 
 

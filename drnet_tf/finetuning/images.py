@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from drnet_tf.datasets import batches
+from drnet_tf.image_checks import has_shape
 from drnet_tf.top_class import top_class_accuracy
 
 _READ = 256  # images read at a time
@@ -32,17 +33,23 @@ class TrainingImages:
 
     @classmethod
     def of(
-        cls, dataset: Any, rows: Sequence[int], needs_labels: bool
+        cls,
+        dataset: Any,
+        rows: Sequence[int],
+        shape: Sequence[int | None],
+        needs_labels: bool,
     ) -> TrainingImages:
         """Reads a dataset.
 
         Args:
           dataset: images alone as an array, or see `datasets.batches`.
           rows: of the full network's outputs; images of others are left out.
+          shape: of an image, as the network reads it.
           needs_labels: whether images alone are refused.
 
         Raises:
-          ValueError: labels are missing, or no image is of the sub-task.
+          ValueError: images of another shape, labels are missing, or no image
+            is of the sub-task.
         """
         if isinstance(dataset, np.ndarray):
             if needs_labels:
@@ -50,11 +57,13 @@ class TrainingImages:
                     "finetune: got images without labels, expected (images, "
                     "labels); or pass label_weight=0."
                 )
+            _check_shape(dataset, shape)
             pairs = batches((dataset, np.zeros(len(dataset), int)), _READ)
             images = np.concatenate([x for x, _ in pairs])
             return cls(images, np.zeros((len(images), len(rows)), "float32"))
         parts, found = [], []
         for images, labels in batches(dataset, _READ):
+            _check_shape(images, shape)
             own = np.isin(labels, list(rows))
             parts.append(images[own])
             found.append(labels[own])
@@ -88,4 +97,13 @@ class TrainingImages:
         """Share of the images whose highest output is their label's."""
         return top_class_accuracy(
             model, self.images, self.labels.argmax(-1), _READ
+        )
+
+
+def _check_shape(images: np.ndarray, shape: Sequence[int | None]) -> None:
+    if not has_shape(images, shape):
+        raise ValueError(
+            f"finetune: got images of shape {images.shape}, expected "
+            f"(N, {', '.join(str(x or 'any') for x in shape)}); resize them as "
+            "in training."
         )

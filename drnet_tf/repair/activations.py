@@ -111,7 +111,7 @@ def run_image_by_image(
     last = last_reads(graph)
     for number, batch in enumerate(batches):
         values: dict[int, Any] = {
-            tensor: array[batch]
+            tensor: _as_read(graph, tensor, array[batch])
             for tensor, array in zip(graph.inputs, images, strict=True)
         }
         for call in graph.calls:
@@ -146,7 +146,7 @@ def run_layer_by_layer(
     last = last_reads(graph)
     for tensor, array in zip(graph.inputs, images, strict=True):
         for number, batch in enumerate(batches):
-            store[tensor, number] = array[batch]
+            store[tensor, number] = _as_read(graph, tensor, array[batch])
     for place, call in enumerate(graph.calls):
         reach(call)
         for number in range(len(batches)):
@@ -197,6 +197,11 @@ def as_array(values: Any) -> np.ndarray:
     array = keras.ops.convert_to_numpy(values)
     # NumPy's files do not know bfloat16.
     return array.astype("float32") if array.dtype.kind == "V" else array
+
+
+def _as_read(graph: Graph, tensor: int, images: np.ndarray) -> np.ndarray:
+    """Images in the input's type, as a model makes them; a call does not."""
+    return images.astype(graph.tensors[tensor].dtype, copy=False)
 
 
 def _bytes_of(values: Any) -> int:

@@ -9,10 +9,12 @@ import keras
 import numpy as np
 
 from drnet_tf.classifier import find_classifier, log_probabilities
+from drnet_tf.graph import read_graph
 from drnet_tf.graph_building import run_untraced
 from drnet_tf.pruning import PrunedModel
 from drnet_tf.pruning.lineage import output_rows
 from drnet_tf.pruning.pruned_model import lineage_of
+from drnet_tf.repair.images import check_images
 from drnet_tf.repair.repair import repair_all
 from drnet_tf.repair.report import RepairedModel, RepairReport
 
@@ -35,7 +37,8 @@ def repair_best(
     the mean of KL(full || small); no labels are needed.
 
     Args:
-      pruned, full_model, images: as for `repair`; one input.
+      pruned, full_model, images: as for `repair`; one input, two or more
+        classes.
       **settings: of `repair`.
 
     Returns:
@@ -43,10 +46,17 @@ def repair_best(
 
     Raises:
       TypeError, ValueError: as for `repair`; or the outputs are not class
-        scores.
+        scores, or of one class.
     """
     lineage = lineage_of(pruned, full_model, "repair")
     rows = output_rows(pruned.model, lineage, "repair")
+    if len(rows) == 1:
+        raise ValueError(
+            f"repair: '{pruned.model.name}' has one class, whose softmax is 1 "
+            "whatever the repair, expected two or more to choose a method by; "
+            "pass a method, e.g. 'least_squares'."
+        )
+    (images,) = check_images(read_graph(full_model), images)
     held = np.arange(len(images)) % _HOLD_BACK == _HOLD_BACK - 1
     if not held.any():
         raise ValueError(

@@ -26,6 +26,7 @@ from drnet_tf.criteria import RECONSTRUCTION
 from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.repair.readers import find_readers, visit_readers
+from drnet_tf.repair.redundancy import covariances
 from drnet_tf.repair.samples import Moments
 from drnet_tf.rules import subtask_scores
 from drnet_tf.sites import sites_for
@@ -212,21 +213,17 @@ def systems_of(moments: Moments) -> list[System]:
     Returns:
       One for each group; none if the outputs do not vary.
     """
-    n = max(moments.count, 1)
-    total = np.maximum(moments.yy / n - np.square(moments.y / n), 0).sum()
+    groups = range(len(moments.xx))
+    total = sum(covariances(moments, group)[2] for group in groups)
     if not total > 0:
         return []
     found = []
-    for group in range(len(moments.xx)):
-        x, y = moments.x[group] / n, moments.y[group] / n
-        gram = moments.xx[group] / n
-        gram -= np.outer(x, x)
-        cross = moments.xy[group] / n - np.outer(x, y)
+    for group in groups:
+        gram, cross, variance = covariances(moments, group)
         strength = _RIDGE * np.trace(gram) / len(gram) or 1.0
         gram[np.diag_indices_from(gram)] += strength
         inverse = np.linalg.inv(gram)
         weights = inverse @ cross
-        variance = np.maximum(moments.yy[group] / n - y**2, 0).sum()
         left = max(variance - float((cross * weights).sum()), 0) / total
         unknowns = np.arange(len(gram))
         weights /= np.sqrt(total)

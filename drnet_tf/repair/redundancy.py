@@ -23,7 +23,7 @@ from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
 from drnet_tf.repair.positive import Cholesky
 from drnet_tf.repair.readers import find_readers, visit_readers
-from drnet_tf.repair.samples import Moments
+from drnet_tf.repair.samples import NO_SPREAD, Moments
 from drnet_tf.rules import subtask_scores
 from drnet_tf.sites import sites_for
 
@@ -108,14 +108,36 @@ def loss_of_prefixes(
     return np.clip(1 - explained / total, 0, 1)
 
 
+def covariances(
+    moments: Moments, group: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Of a group's inputs, with its outputs, and its outputs' variance.
+
+    Args:
+      moments: of the layer's inputs and outputs.
+      group: its number.
+
+    Returns:
+      `(U, U)`, `(U, V)` and the sum over the outputs; zeros where the inputs do
+      not vary: what is left of them without the mean is rounding.
+    """
+    n = max(moments.count, 1)
+    x, y = moments.x[group] / n, moments.y[group] / n
+    gram = moments.xx[group] / n
+    power = np.trace(gram)
+    gram -= np.outer(x, x)
+    cross = moments.xy[group] / n - np.outer(x, y)
+    if not np.trace(gram) > NO_SPREAD * power:
+        return np.zeros_like(gram), np.zeros_like(cross), 0.0
+    total = np.maximum(moments.yy[group] / n - y**2, 0).sum()
+    return gram, cross, float(total)
+
+
 def _explained(
     moments: Moments, group: int, ranks: np.ndarray, count: int
 ) -> tuple[np.ndarray, float]:
     """Sums of squares explained by k channels, and all of the outputs'."""
-    n = max(moments.count, 1)
-    x, y = moments.x[group] / n, moments.y[group] / n
-    gram = moments.xx[group] / n - np.outer(x, x)
-    cross = moments.xy[group] / n - np.outer(x, y)
+    gram, cross, total = covariances(moments, group)
     order = np.argsort(ranks, kind="stable")
     gram = gram[np.ix_(order, order)]
     strength = _RIDGE * np.trace(gram) / len(gram) or 1.0
@@ -124,5 +146,4 @@ def _explained(
     gained = np.concatenate([[0.0], np.cumsum(squares)])
     # How many unknowns are there with k channels.
     lengths = np.searchsorted(ranks[order], np.arange(count + 1), "left")
-    total = np.maximum(moments.yy[group] / n - y**2, 0).sum()
-    return gained[lengths], float(total)
+    return gained[lengths], total

@@ -18,10 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from drnet_tf.repair.positive import solve_positive
-from drnet_tf.repair.samples import Moments, Samples
-
-# Share of the inputs' power: with less spread they count as constant.
-_NO_SPREAD = 1e-8
+from drnet_tf.repair.samples import NO_SPREAD, Moments, Samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +66,7 @@ class _System:
         equations = samples.equations(self._kernel, has_bias, dtype)
         # A group whose inputs do not vary keeps its weights: what is left of
         # its products without the mean is rounding.
-        varies = equations.spread > _NO_SPREAD * equations.power
+        varies = equations.spread > NO_SPREAD * equations.power
         unit = equations.spread / max(kernel.shape[1], 1)
         unit = np.where(varies, unit, np.inf).astype(dtype)[:, None, None]
         self._gram, self._rest = equations.gram / unit, equations.rest / unit

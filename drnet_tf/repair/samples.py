@@ -16,9 +16,10 @@ import dataclasses
 
 import numpy as np
 
-# Share of the inputs' power: with less spread than this, products are summed in
-# float64.
+# Shares of the inputs' power: with less spread than this, products are summed
+# in float64; with less than that, inputs count as constant.
 _LITTLE_SPREAD = 0.1
+NO_SPREAD = 1e-8
 # As depthwise kernels have: up to here BLAS, called group by group, takes
 # several times as long as plain sums.
 _FEW_UNKNOWNS = 25

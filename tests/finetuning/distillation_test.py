@@ -6,11 +6,13 @@ import pytest
 
 from drnet_tf.finetuning import (
     Distillation,
+    distillation,
     finetune,
     finetune_all,
     student,
 )
 from drnet_tf.finetuning.images import TrainingImages
+from drnet_tf.image_axes import channel_axis
 from drnet_tf.masks import ChannelMask
 from drnet_tf.pruning import PrunedModel, prune
 from drnet_tf.repair import repair
@@ -327,3 +329,64 @@ def test_every_image_is_seen_and_batches_have_one_size() -> None:
         seen.update(x.tolist())
     assert sizes == {4}
     assert seen == set(range(10))
+
+
+def _of_planes(turned: bool) -> keras.Model:
+    """Channels first, told by its layers or by what turns the images."""
+    layers = keras.layers
+    layout = "channels_last" if turned else "channels_first"
+    x = inputs = keras.Input((3, 9, 8))
+    if turned:
+        x = keras.ops.transpose(x, (0, 3, 1, 2))  # columns, channels, rows
+        x = layers.Permute((3, 1, 2))(x)
+    x = layers.Conv2D(6, 3, data_format=layout)(x)
+    x = layers.GlobalAveragePooling2D(data_format=layout)(layers.ReLU()(x))
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def test_the_channels_of_the_images_are_found() -> None:
+    assert channel_axis(_network()) == 3
+    for turned in (False, True):
+        assert channel_axis(_of_planes(turned)) == 1
+    x = inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Reshape((2, 4, 2, 4, 3))(x)
+    x = keras.layers.Permute((1, 3, 2, 4, 5))(x)
+    x = keras.layers.Dense(3)(keras.layers.Reshape((192,))(x))
+    assert channel_axis(keras.Model(inputs, x)) == -1
+
+
+def test_images_are_augmented_along_their_rows_and_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+
+    def augmented(x: np.ndarray, _: object, *, axis: int) -> np.ndarray:
+        seen.append(axis)
+        return x
+
+    monkeypatch.setattr(distillation, "shift_and_flip", augmented)
+    model = _of_planes(turned=True)
+    x = np.random.default_rng(0).random((8, 3, 9, 8))
+    finetune(_pruned(model), model, x)
+    assert seen == [1]
+
+
+def test_one_class_gives_nothing_to_learn() -> None:
+    model = _network()
+    (site,) = gate_sites(model)
+    mask = ChannelMask({site.name: np.arange(site.channels) % 3 == 0})
+    pruned = prune(model, mask, classes=(1,))
+    with pytest.raises(
+        ValueError, match="one class, whose softmax is 1 .*'lea"
+    ):
+        finetune(pruned, model, _images(8))
+
+
+def test_images_of_another_shape_are_refused() -> None:
+    model, x = _network(), _images(8)
+    labels = np.full(8, ROWS[0])
+    for wrong in (x[:, :4], x[..., :1], x[0], (x[:, :, :4], labels)):
+        with pytest.raises(ValueError, match=r"finetune: got images of shape "):
+            finetune(_pruned(model), model, wrong)
+    with pytest.raises(ValueError, match=r"expected \(N, 8, 8, 3\); resize"):
+        finetune(_pruned(model), model, x, validation_data=(x[..., :1], labels))

@@ -77,3 +77,20 @@ def test_a_network_that_takes_its_image_in_a_list() -> None:
     model = keras.Model(plain.inputs, plain.outputs[0])
     pruned = prune(model, _mask(3), classes=ROWS)
     assert repair_best(pruned, model, _images()).repair.divergences
+
+
+def test_images_may_come_in_a_list() -> None:
+    model, images = _network(), _images()
+    pruned = prune(model, _mask(3), classes=ROWS)
+    found = [
+        repair_best(pruned, model, x).repair.divergences
+        for x in (images, list(images))
+    ]
+    assert found[0] == found[1]
+
+
+def test_one_class_gives_nothing_to_choose_by() -> None:
+    model = _network()
+    pruned = prune(model, _mask(4), classes=(1,))
+    with pytest.raises(ValueError, match="one class, whose softmax is 1"):
+        repair_best(pruned, model, _images())

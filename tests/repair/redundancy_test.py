@@ -9,6 +9,7 @@ from keras import layers
 
 from drnet_tf.graph import read_graph
 from drnet_tf.importance import ChannelImportance
+from drnet_tf.repair.elimination import reconstruction_importance
 from drnet_tf.repair.readers import find_readers
 from drnet_tf.repair.redundancy import reconstruction_losses
 from drnet_tf.sites import gate_sites
@@ -124,3 +125,13 @@ def test_every_family_can_read() -> None:
         assert found[site][0] == pytest.approx(1)
         assert found[site][-1] == pytest.approx(0, abs=3e-3)
         assert (np.diff(found[site]) <= 1e-9).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_images_that_are_all_alike_tell_nothing(value: float) -> None:
+    model, images = _chain(), np.full((30, 6, 6, 2), value, "float32")
+    arguments = model, images, _importance(model), ("dog",)
+    losses = reconstruction_losses(*arguments)
+    _, others = reconstruction_importance(*arguments)
+    for found in (*losses.values(), *others.values()):
+        np.testing.assert_array_equal(found, 0)

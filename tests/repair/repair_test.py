@@ -473,3 +473,26 @@ def test_operators_and_nested_models_are_repaired() -> None:
     before = np.square(_run(pruned.model, images[80:]) - expected).mean()
     after = np.square(_run(repaired.model, images[80:]) - expected).mean()
     assert after < before / 1.5
+
+
+def _on_integers() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Rescaling(1 / 255)((x - 127) * 2)  # wraps around in uint8
+    x = layers.Conv2D(12, 3, activation="relu", name="conv")(x)
+    x = layers.Conv2D(8, 3, activation="relu", name="last")(x)
+    x = layers.Dense(4)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, x)
+
+
+def test_integer_images_are_read_as_the_network_reads_them() -> None:
+    for model in (_on_integers(), _families()):
+        shape = model.inputs[0].shape[1:]
+        images = np.random.default_rng(0).integers(0, 256, (24, *shape))
+        pruned = prune(model, _mask(model, seed=1))
+        weights = [
+            _quietly(pruned, model, images.astype(kind)).model.get_weights()
+            for kind in ("uint8", "float32")
+        ]
+        for a, b in zip(*weights, strict=True):
+            np.testing.assert_array_equal(a, b)
