@@ -213,13 +213,12 @@ def systems_of(moments: Moments) -> list[System]:
     Returns:
       One for each group; none if the outputs do not vary.
     """
-    groups = range(len(moments.xx))
-    total = sum(covariances(moments, group)[2] for group in groups)
+    groups = [covariances(moments, group) for group in range(len(moments.xx))]
+    total = sum(variance for _, _, variance in groups)
     if not total > 0:
         return []
     found = []
-    for group in groups:
-        gram, cross, variance = covariances(moments, group)
+    for gram, cross, variance in groups:
         strength = _RIDGE * np.trace(gram) / len(gram) or 1.0
         gram[np.diag_indices_from(gram)] += strength
         inverse = np.linalg.inv(gram)
