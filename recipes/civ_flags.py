@@ -62,10 +62,16 @@ def summary_path(*, remote: bool = False) -> Path:
         the .json file is written to the current folder.
 
     Raises:
-      ValueError: it or the CIVs cannot be written.
+      ValueError: it or the CIVs cannot be written, or `--output` is named
+        otherwise.
     """
     from drnet_tf.artifacts import check_writable
 
+    if Path(OUTPUT.value).suffix != ".safetensors":
+        raise ValueError(
+            f"--output: got '{OUTPUT.value}', expected a file that ends in "
+            ".safetensors; beside it goes a .json of the same name."
+        )
     path = Path(OUTPUT.value).with_suffix(".json")
     if remote and "://" in OUTPUT.value:
         path = Path(path.name)

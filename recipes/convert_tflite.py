@@ -20,6 +20,7 @@ Takes seconds for networks of a few million parameters.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ def _images(model: keras.Model, labels: list[str] | None) -> np.ndarray | None:
 def _read_labels(text: str | None) -> list[str] | None:
     if text is None:
         return None
-    if Path(text).is_file():
+    if os.path.isfile(text):  # a list may be too long for a path
         return Path(text).read_text(encoding="utf-8").splitlines()
     if Path(text).suffix == ".txt":
         raise ValueError(

@@ -53,7 +53,7 @@ python recipes/build_cciv.py --model=my.keras --civ=my_civ.safetensors \\
   --classes=cat,dog --max_parameters=0.3 --output=pets
 # ... judged on test images, and made ready for a device.
 python recipes/evaluate.py --model=my.keras --mask=pets/mask.safetensors \\
-  --data=DIR --preprocessing=unit --output=pets.json
+  --data=DIR --preprocessing=unit --output=pets_accuracy.json
 python recipes/convert_tflite.py --model=pets/model.keras \\
   --labels=cat,dog --output=pets.tflite"""
 

@@ -68,6 +68,7 @@ def test_civs_and_figures_are_written(build_civ, tmp_path):
         ("--balance=-1", "CDRP: balance: got -1.0, expected"),
         ("--preprocessing=0..1", "Preprocessing '0..1': not known"),
         ("--output=no/such/civ.safetensors", "cannot be written: the folder"),
+        ("--output=civ.json", "expected a file that ends in .safetensors"),
         ("--model=no.keras", "no.keras"),
     ],
 )

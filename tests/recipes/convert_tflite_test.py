@@ -101,6 +101,7 @@ def test_int8_by_images_of_the_sub_task(capsys, monkeypatch, tmp_path):
     ("flags", "words"),
     [
         (["--labels=cat, dog,cow"], "labels: got 3, but model"),
+        ([f"--labels={'cat,' * 100}dog"], "labels: got 101, but model"),
         (["--labels=no/names.txt"], "--labels: no such file 'no/names.txt'"),
         (["--quantization=int4"], "quantization: got 'int4', expected one of "),
         (["--quantization=int8"], "representative_images: got None, but 'int8"),
