@@ -4,10 +4,11 @@ Reads: a `.keras` classifier (`--model`), its CIVs (`--civ`, by build_civ.py)
 and its images (`--data`, `--preprocessing`): training images for the repair,
 without labels, test images for the final figures; nothing is chosen on those.
 Writes: `--output`, a JSON with settings, a row for each sub-task and the means;
-beside it `<name>.md`, the means as a table, and `<name>.svg`, the drop of
-accuracy against the parameters that are left. `<output>.work` holds the rows of
-a run that was stopped, which goes on there. Rows that `--output` has of a run
-with the same settings (but `--sizes` and `--every`) are taken from there.
+beside it `<name>.md`, the means as a table and, on the same sub-tasks, how ways
+to choose channels differ, at equal budgets and at equal MACs, and `<name>.svg`,
+the drop of accuracy against the parameters that are left. `<output>.work` holds
+the rows of a run that was stopped, which goes on there. Rows that `--output`
+has of a run with the same settings (but `--sizes` and `--every`) are taken.
 
 Channels are chosen by one threshold on the CIVs, by CIVs with widths by layer,
 and by reconstruction (`--allocations`); the first masks are compared with
